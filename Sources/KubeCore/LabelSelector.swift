@@ -1,0 +1,112 @@
+/// A label selector: `matchLabels` and `matchExpressions`, or its query-string form.
+package struct LabelSelector: Sendable, Hashable, Codable {
+    package struct Requirement: Sendable, Hashable, Codable {
+        package enum Operator: String, Sendable, Codable { case `in` = "In", notIn = "NotIn", exists = "Exists", doesNotExist = "DoesNotExist" }
+        package var key: String
+        package var `operator`: Operator
+        package var values: [String]?
+
+        package init(key: String, operator: Operator, values: [String]? = nil) {
+            self.key = key
+            self.operator = `operator`
+            self.values = values
+        }
+
+        package func matches(_ labels: [String: String]) -> Bool {
+            let value = labels[key]
+            return switch `operator` {
+            case .in: value.map { (values ?? []).contains($0) } ?? false
+            case .notIn: value.map { !(values ?? []).contains($0) } ?? true
+            case .exists: value != nil
+            case .doesNotExist: value == nil
+            }
+        }
+    }
+
+    package var matchLabels: [String: String]?
+    package var matchExpressions: [Requirement]?
+
+    package init(matchLabels: [String: String]? = nil, matchExpressions: [Requirement]? = nil) {
+        self.matchLabels = matchLabels
+        self.matchExpressions = matchExpressions
+    }
+
+    /// An empty selector matches everything.
+    package var isEmpty: Bool { (matchLabels ?? [:]).isEmpty && (matchExpressions ?? []).isEmpty }
+
+    package func matches(_ labels: [String: String]) -> Bool {
+        (matchLabels ?? [:]).allSatisfy { labels[$0.key] == $0.value }
+            && (matchExpressions ?? []).allSatisfy { $0.matches(labels) }
+    }
+
+    /// The form for `?labelSelector=`: `app=web,tier in (a,b),!legacy`.
+    package var query: String {
+        let equal = (matchLabels ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        let rest = (matchExpressions ?? []).map { requirement in
+            let values = (requirement.values ?? []).joined(separator: ",")
+            return switch requirement.operator {
+            case .in: "\(requirement.key) in (\(values))"
+            case .notIn: "\(requirement.key) notin (\(values))"
+            case .exists: requirement.key
+            case .doesNotExist: "!\(requirement.key)"
+            }
+        }
+        return (equal + rest).joined(separator: ",")
+    }
+
+    /// Reads the query form.
+    /// - Throws: `FieldError` naming the part that is not a requirement.
+    package init(query: String) throws(FieldError) {
+        var requirements: [Requirement] = []
+        for part in Self.split(query) {
+            requirements.append(try Self.requirement(part))
+        }
+        self.init(matchExpressions: requirements)
+    }
+
+    /// Splits at commas outside parentheses.
+    private static func split(_ query: String) -> [String] {
+        var parts: [String] = []
+        var current = ""
+        var depth = 0
+        for character in query {
+            if character == "(" { depth += 1 }
+            if character == ")" { depth -= 1 }
+            if character == ",", depth == 0 {
+                parts.append(current)
+                current = ""
+            } else {
+                current.append(character)
+            }
+        }
+        parts.append(current)
+        return parts.map(Self.trimmed).filter { !$0.isEmpty }
+    }
+
+    private static func requirement(_ text: String) throws(FieldError) -> Requirement {
+        for (separator, isEqual) in [("!=", false), ("==", true), ("=", true)] {
+            if let range = text.firstRange(of: separator) {
+                let key = trimmed(text[..<range.lowerBound])
+                let value = trimmed(text[range.upperBound...])
+                return Requirement(key: key, operator: isEqual ? .in : .notIn, values: [value])
+            }
+        }
+        let words = text.split(separator: " ", maxSplits: 2).map(String.init)
+        switch words.count {
+        case 1:
+            return text.hasPrefix("!")
+                ? Requirement(key: String(text.dropFirst()), operator: .doesNotExist) : Requirement(key: text, operator: .exists)
+        case 3 where words[1] == "in" || words[1] == "notin":
+            let values = words[2].drop { $0 == "(" }.prefix { $0 != ")" }.split(separator: ",").map(Self.trimmed)
+            return Requirement(key: words[0], operator: words[1] == "in" ? .in : .notIn, values: values)
+        default:
+            throw FieldError(path: "labelSelector", message: "'\(text)' is not a requirement such as 'app=web' or 'tier in (a,b)'")
+        }
+    }
+
+    private static func trimmed(_ text: some StringProtocol) -> String {
+        var slice = text.drop { $0 == " " }[...]
+        while slice.last == " " { slice = slice.dropLast() }
+        return String(slice)
+    }
+}
