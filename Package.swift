@@ -100,7 +100,7 @@ let package = Package(
         room("EnvoyConfig", ["MeshModel", "EnvoyAPI", protobuf]),
         room(
             "XDSServer",
-            ["EnvoyAPI", protobuf, grpcCore, grpcNIO, grpcProtobuf, nioCore, nioSSL, nioReload, x509, logging],
+            ["EnvoyAPI", protobuf, grpcCore, grpcNIO, grpcProtobuf, nioCore, nioSSL, nioReload, x509, asn1, logging],
             testing: ["MeshIdentity", "MeshModel"]),
         room(
             "HeddleControllers",
@@ -112,7 +112,7 @@ let package = Package(
             "HeddleServer",
             [
                 "KubeCore", "KubeRuntime", "HeddleAPI", "MeshModel", "MeshPlan", "MeshIdentity", "EnvoyConfig", "XDSServer",
-                hummingbird, hummingbirdTLS, nioCore, nioSSL, x509, logging, lifecycle,
+                hummingbird, hummingbirdTLS, nioCore, nioSSL, nioReload, x509, protobuf, "EnvoyAPI", "MeshDialects", logging, lifecycle,
             ], testing: ["KubeTesting", asyncHTTPClient]),
         room("KubeSandbox", ["KubeCore", hummingbird, hummingbirdTLS, httpTypes, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, yams, asyncHTTPClient, logging, lifecycle]),
         [

@@ -122,7 +122,7 @@ package enum JSONPatch {
         case .object(var members):
             guard let child = members[first] else { throw missing(first) }
             let (rest, removed) = isLast ? (.null, child) : try removing(from: child, at: path.dropFirst())
-            members[first] = isLast ? nil : rest
+            members[first] = isLast ? .none : rest
             return (.object(members), removed)
         case .array(var elements):
             guard let at = index(first, upTo: elements.count - 1) else { throw missing(first) }

@@ -26,12 +26,12 @@ package struct KubeObject: Sendable, Hashable {
     /// Empty for a cluster-scoped object.
     package var namespace: String {
         get { metadata("namespace")?.string ?? "" }
-        set { json[path: "metadata", "namespace"] = newValue.isEmpty ? nil : .string(newValue) }
+        set { json[path: "metadata", "namespace"] = newValue.isEmpty ? .none : .string(newValue) }
     }
     package var uid: String { metadata("uid")?.string ?? "" }
     package var resourceVersion: String {
         get { metadata("resourceVersion")?.string ?? "" }
-        set { json[path: "metadata", "resourceVersion"] = newValue.isEmpty ? nil : .string(newValue) }
+        set { json[path: "metadata", "resourceVersion"] = newValue.isEmpty ? .none : .string(newValue) }
     }
     package var generation: Int { metadata("generation")?.int ?? 0 }
     package var creationTimestamp: Date? { metadata("creationTimestamp")?.string.flatMap(KubeTime.parse) }
@@ -40,21 +40,21 @@ package struct KubeObject: Sendable, Hashable {
 
     package var labels: [String: String] {
         get { metadata("labels")?.stringMap ?? [:] }
-        set { json[path: "metadata", "labels"] = newValue.isEmpty ? nil : JSONValue(newValue) }
+        set { json[path: "metadata", "labels"] = newValue.isEmpty ? .none : JSONValue(newValue) }
     }
     package var annotations: [String: String] {
         get { metadata("annotations")?.stringMap ?? [:] }
-        set { json[path: "metadata", "annotations"] = newValue.isEmpty ? nil : JSONValue(newValue) }
+        set { json[path: "metadata", "annotations"] = newValue.isEmpty ? .none : JSONValue(newValue) }
     }
     package var finalizers: [String] {
         get { metadata("finalizers")?.array?.compactMap(\.string) ?? [] }
-        set { json[path: "metadata", "finalizers"] = newValue.isEmpty ? nil : JSONValue(newValue) }
+        set { json[path: "metadata", "finalizers"] = newValue.isEmpty ? .none : JSONValue(newValue) }
     }
     package var ownerReferences: [OwnerReference] {
         get { metadata("ownerReferences")?.array?.compactMap { try? $0.decode(OwnerReference.self) } ?? [] }
         set {
             json[path: "metadata", "ownerReferences"] =
-                newValue.isEmpty ? nil : .array(newValue.compactMap { try? JSONValue(encoding: $0) })
+                newValue.isEmpty ? .none : .array(newValue.compactMap { try? JSONValue(encoding: $0) })
         }
     }
     /// The owner that manages this object (`controller: true`).

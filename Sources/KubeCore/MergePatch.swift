@@ -4,7 +4,7 @@ extension JSONValue {
         guard case .object(let changes) = patch else { return patch }
         var members = object ?? [:]
         for (name, change) in changes {
-            members[name] = change.isNull ? nil : (members[name] ?? .null).merging(change)
+            members[name] = change.isNull ? .none : (members[name] ?? .null).merging(change)
         }
         return .object(members)
     }

@@ -1,0 +1,83 @@
+package import FoundationEssentials
+package import KubeCore
+package import MeshIdentity
+import MeshPlan
+
+/// Signs workload certificates: the pod proves who it is with its projected service-account token, which the API server
+/// checks. The certificate names the token's service account, whatever the request asks for.
+package struct CertificateSigning: Sendable {
+    /// Why a request is refused: an HTTP status and a sentence.
+    package struct Refusal: Error, Sendable, Equatable {
+        package var status: Int
+        package var message: String
+    }
+
+    let api: any ClusterAPI
+    let authority: @Sendable () -> CertificateAuthority
+    let now: @Sendable () -> Date
+
+    package init(
+        api: any ClusterAPI, authority: @escaping @Sendable () -> CertificateAuthority,
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.api = api
+        self.authority = authority
+        self.now = now
+    }
+
+    /// - Parameters:
+    ///   - token: from the `Authorization: Bearer` header.
+    ///   - body: `{"csr": PEM, "ttlSeconds": n}`.
+    /// - Returns: `{"certificateChain": PEM, "trustBundle": PEM, "notAfter": RFC 3339}`.
+    package func sign(token: String?, body: JSONValue) async throws(Refusal) -> JSONValue {
+        guard let token, !token.isEmpty else {
+            throw Refusal(status: 401, message: "the request carries no bearer token; send the pod's projected token")
+        }
+        guard let csr = body["csr"]?.string else {
+            throw Refusal(status: 400, message: "the field csr (PEM) is required")
+        }
+        let account = try await serviceAccount(of: token)
+        let authority = authority()
+        do {
+            let identity = try SPIFFEIdentity(
+                trustDomain: authority.trustDomain, namespace: account.namespace, serviceAccount: account.name)
+            let issued = try authority.sign(
+                csrPEM: csr, identity: identity, ttl: body["ttlSeconds"]?.int.map { .seconds($0) }, now: now())
+            return [
+                "certificateChain": .string(issued.chainPEM), "trustBundle": .string(authority.trustBundle.pem),
+                "notAfter": .string(KubeTime.format(issued.notAfter)),
+            ]
+        } catch {
+            throw Refusal(status: 400, message: "\(error)")
+        }
+    }
+
+    private func serviceAccount(of token: String) async throws(Refusal) -> ObjectKey {
+        let review: JSONValue
+        do {
+            review = try await api.perform(
+                APIRequest(
+                    .create, .tokenReviews,
+                    body: [
+                        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
+                        "spec": ["token": .string(token), "audiences": [.string(SidecarInjector.tokenAudience)]],
+                    ]))
+        } catch {
+            throw Refusal(status: 503, message: "the token cannot be checked just now: \(error)")
+        }
+        let status = review["status"]
+        guard status?["authenticated"]?.bool == true else {
+            let why = status?["error"]?.string ?? "it is not valid for the audience \(SidecarInjector.tokenAudience)"
+            throw Refusal(status: 401, message: "the token is refused: \(why)")
+        }
+        let audiences = status?["audiences"]?.array?.compactMap(\.string) ?? []
+        guard audiences.contains(SidecarInjector.tokenAudience) else {
+            throw Refusal(status: 401, message: "the token is for another audience than \(SidecarInjector.tokenAudience)")
+        }
+        let parts = (status?[path: "user", "username"]?.string ?? "").split(separator: ":").map(String.init)
+        guard parts.count == 4, parts[0] == "system", parts[1] == "serviceaccount" else {
+            throw Refusal(status: 403, message: "only service accounts get certificates")
+        }
+        return ObjectKey(namespace: parts[2], name: parts[3])
+    }
+}

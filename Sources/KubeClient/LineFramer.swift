@@ -1,0 +1,43 @@
+import NIOCore
+
+/// Cuts a byte stream into lines as it arrives.
+struct LineFramer {
+    private var buffer = ByteBuffer()
+    /// How much of `buffer`, from the reader index, is known to have no line end.
+    private var searched = 0
+
+    mutating func feed(_ chunk: ByteBuffer) {
+        if buffer.readableBytes == 0 {
+            buffer = chunk
+            searched = 0
+        } else {
+            var chunk = chunk
+            buffer.writeBuffer(&chunk)
+        }
+    }
+
+    var pendingBytes: Int { buffer.readableBytes }
+
+    /// The next whole line without its end; nil until one has arrived. Empty lines are passed over.
+    mutating func next() -> ByteBuffer? {
+        while true {
+            let view = buffer.readableBytesView
+            guard let end = view[(view.startIndex + searched)...].firstIndex(of: UInt8(ascii: "\n")) else {
+                searched = view.count
+                buffer.discardReadBytes()
+                return nil
+            }
+            let length = end - view.startIndex
+            let line = buffer.readSlice(length: length)
+            buffer.moveReaderIndex(forwardBy: 1)
+            searched = 0
+            if let line, line.readableBytes > 0 { return line }
+        }
+    }
+
+    /// What is left when the stream has ended: a last line without its end.
+    mutating func rest() -> ByteBuffer? {
+        defer { buffer.clear() }
+        return buffer.readableBytes > 0 ? buffer : nil
+    }
+}

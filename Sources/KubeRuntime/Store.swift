@@ -1,0 +1,264 @@
+package import KubeCore
+import Synchronization
+
+/// Which objects one watch covers.
+package struct StoreScope: Sendable, Hashable, CustomStringConvertible {
+    package var resource: GroupVersionResource
+    /// Nil: all namespaces.
+    package var namespace: String?
+    package var labels: LabelSelector?
+
+    package init(_ resource: GroupVersionResource, namespace: String? = nil, labels: LabelSelector? = nil) {
+        self.resource = resource
+        self.namespace = namespace
+        self.labels = labels
+    }
+
+    package var description: String {
+        [resource.description, namespace, labels?.query].compactMap { $0 }.joined(separator: " in ")
+    }
+}
+
+/// One change of one object in a store.
+package enum StoreChange: Sendable, Hashable {
+    case added(KubeObject)
+    case updated(from: KubeObject, to: KubeObject)
+    /// With the last state that was seen.
+    case deleted(KubeObject)
+
+    /// All states that the change tells of; a mapping to keys must look at each, so that what an object pointed at before
+    /// hears of it too.
+    package var objects: [KubeObject] {
+        switch self {
+        case .added(let object), .deleted(let object): [object]
+        case .updated(let old, let new): [old, new]
+        }
+    }
+}
+
+/// The objects of one scope as they were last seen: what reconcilers and servers read from instead of the API.
+///
+/// One reflector writes, everybody reads. A read is a snapshot; it may be older than the cluster, never mixed. Reads cost
+/// a short lock and no request.
+package final class Store: Sendable {
+    package typealias Handler = @Sendable (StoreChange) -> Void
+    package typealias IndexKeys = @Sendable (KubeObject) -> [String]
+
+    private struct Index {
+        var keys: IndexKeys
+        var entries: [String: Set<ObjectKey>] = [:]
+
+        mutating func remove(_ object: KubeObject) {
+            for value in keys(object) {
+                entries[value]?.remove(object.key)
+                if entries[value]?.isEmpty == true { entries[value] = nil }
+            }
+        }
+
+        mutating func insert(_ object: KubeObject) {
+            for value in keys(object) { entries[value, default: []].insert(object.key) }
+        }
+    }
+
+    private struct State {
+        var objects: [ObjectKey: KubeObject] = [:]
+        var indexes: [String: Index] = [:]
+        var isSynced = false
+        var isServed = true
+        var observers: [Int: Handler] = [:]
+        var pulses: [Int: AsyncStream<Void>.Continuation] = [:]
+        var syncWaiters: [Int: CheckedContinuation<Void, any Error>] = [:]
+        var nextID = 0
+
+        mutating func newID() -> Int {
+            nextID += 1
+            return nextID
+        }
+
+        mutating func put(_ object: KubeObject) -> StoreChange? {
+            let old = objects.updateValue(object, forKey: object.key)
+            if let old, old.resourceVersion == object.resourceVersion, old.uid == object.uid { return nil }
+            for name in indexes.keys {
+                if let old { indexes[name]?.remove(old) }
+                indexes[name]?.insert(object)
+            }
+            return old.map { .updated(from: $0, to: object) } ?? .added(object)
+        }
+
+        mutating func remove(_ key: ObjectKey) -> KubeObject? {
+            guard let old = objects.removeValue(forKey: key) else { return nil }
+            for name in indexes.keys { indexes[name]?.remove(old) }
+            return old
+        }
+    }
+
+    package let scope: StoreScope
+    private let transform: StoreTransform
+    private let state = Mutex(State())
+    private static let byNamespace = " namespace"
+
+    /// - Parameter transform: what of an object is kept.
+    package init(scope: StoreScope, transform: StoreTransform = .dropManagedFields) {
+        self.scope = scope
+        self.transform = transform
+        addIndex(Self.byNamespace) { [$0.namespace] }
+    }
+
+    // MARK: Reads
+
+    package func get(_ key: ObjectKey) -> KubeObject? { state.withLock { $0.objects[key] } }
+
+    package func get(namespace: String = "", name: String) -> KubeObject? {
+        get(ObjectKey(namespace: namespace, name: name))
+    }
+
+    /// All objects, or those of one namespace, by key.
+    package func list(namespace: String? = nil) -> [KubeObject] {
+        if let namespace { return list(index: Self.byNamespace, namespace) }
+        return state.withLock { $0.objects }.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    /// The objects that an index lists under a value, by key. Without such an index there are none.
+    package func list(index name: String, _ value: String) -> [KubeObject] {
+        let found = state.withLock { state in
+            (state.indexes[name]?.entries[value] ?? []).compactMap { key in state.objects[key].map { (key, $0) } }
+        }
+        return found.sorted { $0.0 < $1.0 }.map(\.1)
+    }
+
+    package var count: Int { state.withLock(\.objects.count) }
+
+    /// Adds a named index, over what is there too. A second one of the same name replaces the first.
+    package func addIndex(_ name: String, _ keys: @escaping IndexKeys) {
+        state.withLock { state in
+            var index = Index(keys: keys)
+            for object in state.objects.values { index.insert(object) }
+            state.indexes[name] = index
+        }
+    }
+
+    /// True from the first complete list on.
+    package var hasSynced: Bool { state.withLock(\.isSynced) }
+    /// False while the API server does not know the resource, as when its CRD is not installed.
+    package var isServed: Bool { state.withLock(\.isServed) }
+
+    /// Returns once the store has synced.
+    /// - Throws: `CancellationError`.
+    package func waitUntilSynced() async throws {
+        let id = state.withLock { $0.newID() }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+                let outcome: Result<Void, any Error>? = state.withLock { state in
+                    if Task.isCancelled { return .failure(CancellationError()) }
+                    if state.isSynced { return .success(()) }
+                    state.syncWaiters[id] = continuation
+                    return nil
+                }
+                if let outcome { continuation.resume(with: outcome) }
+            }
+        } onCancel: {
+            state.withLock { $0.syncWaiters.removeValue(forKey: id) }?.resume(throwing: CancellationError())
+        }
+    }
+
+    // MARK: Changes
+
+    /// Calls the handler for every change from now on, in order, on the reflector's task: it must be quick.
+    ///
+    /// - Parameter replaying: first calls it with every object that is there, as added, on this task. A change that comes
+    ///   meanwhile may be told before an older state: handlers take it as a hint to look, as controllers do.
+    /// - Returns: ends the calls when cancelled.
+    package func observe(replaying: Bool = false, _ handler: @escaping Handler) -> StoreSubscription {
+        let (id, objects) = state.withLock { state in
+            let id = state.newID()
+            state.observers[id] = handler
+            return (id, replaying ? Array(state.objects.values) : [])
+        }
+        for object in objects { handler(.added(object)) }
+        return StoreSubscription { [weak self] in _ = self?.state.withLock { $0.observers.removeValue(forKey: id) } }
+    }
+
+    /// Yields once at the start and after changes; changes that come faster than the consumer takes them are one.
+    package func pulses() -> AsyncStream<Void> {
+        let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let id = state.withLock { state in
+            let id = state.newID()
+            state.pulses[id] = continuation
+            return id
+        }
+        continuation.onTermination = { [weak self] _ in _ = self?.state.withLock { $0.pulses.removeValue(forKey: id) } }
+        continuation.yield()
+        return stream
+    }
+
+    // MARK: For the reflector
+
+    /// Takes a complete list: what is not in it was deleted while nobody watched.
+    package func replace(with list: [KubeObject]) {
+        let kept = list.map(transform.callAsFunction)
+        commit { state in
+            var changes: [StoreChange] = []
+            let keys = Set(kept.map(\.key))
+            for key in state.objects.keys where !keys.contains(key) {
+                if let old = state.remove(key) { changes.append(.deleted(old)) }
+            }
+            for object in kept {
+                // Deleted and made anew since the last look: tell both.
+                if let old = state.objects[object.key], old.uid != object.uid, let gone = state.remove(old.key) {
+                    changes.append(.deleted(gone))
+                }
+                if let change = state.put(object) { changes.append(change) }
+            }
+            state.isSynced = true
+            state.isServed = true
+            return changes
+        }
+    }
+
+    package func apply(_ event: WatchEvent) {
+        switch event.kind {
+        case .bookmark: break
+        case .added, .modified:
+            let object = transform(event.object)
+            commit { state in state.put(object).map { [$0] } ?? [] }
+        case .deleted:
+            // The last state tells more than what the cache had.
+            let object = transform(event.object)
+            commit { state in state.remove(object.key).map { _ in [.deleted(object)] } ?? [] }
+        }
+    }
+
+    /// The resource is not served: there are no objects, and readers need not wait for any.
+    package func markNotServed(countsAsSynced: Bool) {
+        commit { state in
+            state.isServed = false
+            if countsAsSynced { state.isSynced = true }
+            return state.objects.keys.compactMap { state.remove($0) }.map { .deleted($0) }
+        }
+    }
+
+    private func commit(_ body: (inout State) -> [StoreChange]) {
+        let (changes, observers, pulses, waiters) = state.withLock { state in
+            let wasSynced = state.isSynced
+            let changes = body(&state)
+            var waiters: [CheckedContinuation<Void, any Error>] = []
+            if state.isSynced {
+                waiters = Array(state.syncWaiters.values)
+                state.syncWaiters = [:]
+            }
+            let pulses = changes.isEmpty && state.isSynced == wasSynced ? [] : Array(state.pulses.values)
+            return (changes, state.observers.sorted { $0.key < $1.key }.map(\.value), pulses, waiters)
+        }
+        for waiter in waiters { waiter.resume() }
+        for change in changes {
+            for observer in observers { observer(change) }
+        }
+        for pulse in pulses { pulse.yield() }
+    }
+}
+
+/// Ends a subscription to a store when cancelled.
+package struct StoreSubscription: Sendable {
+    let onCancel: @Sendable () -> Void
+    package func cancel() { onCancel() }
+}

@@ -1,0 +1,171 @@
+import KubeCore
+import Synchronization
+
+/// All objects of the cluster, their order of change, and who wants to hear of changes.
+///
+/// One lock covers everything, so a revision is a point in time for the whole cluster. What runs under it is short: a
+/// dictionary change and one append to the mailbox of each interested watcher. Nothing is computed from objects here.
+///
+/// A *collection* is one resource whatever its version, e.g. `pods` or `deployments.apps`.
+final class Store: Sendable {
+    /// What became of a `commit`.
+    enum Outcome {
+        case done(StoredObject)
+        /// The object changed since it was read, or (for a creation) is already there.
+        case stale(StoredObject?)
+    }
+
+    struct Page: Sendable {
+        var items: [StoredObject]
+        var revision: Int
+        /// The key of the last item, when there are more.
+        var last: ObjectKey?
+        var remaining: Int
+    }
+
+    struct Collection {
+        var objects: [ObjectKey: StoredObject] = [:]
+        var hub: WatchHub
+    }
+
+    struct State {
+        var revision = 1
+        var collections: [String: Collection] = [:]
+        var nextWatcher = 0
+    }
+
+    /// How many past changes of a collection a watch can resume over; older ones answer `410 Expired`.
+    let historyLimit: Int
+    let state: Mutex<State>
+
+    init(historyLimit: Int = 2000) {
+        self.historyLimit = historyLimit
+        state = Mutex(State())
+    }
+
+    var revision: Int { state.withLock(\.revision) }
+
+    func get(_ collection: String, _ key: ObjectKey) -> StoredObject? {
+        state.withLock { $0.collections[collection]?.objects[key] }
+    }
+
+    /// The objects of a collection in order of namespace and name.
+    ///
+    /// Pages are cut from the present state: an object made or gone between two pages may be missed by the later one, so
+    /// a paged list is exact only when nothing changes meanwhile.
+    func list(
+        _ collection: String, matching filter: WatchFilter = WatchFilter(), limit: Int = 0, after: ObjectKey? = nil
+    ) -> Page {
+        let (all, revision) = state.withLock { state in
+            (state.collections[collection].map { Array($0.objects.values) } ?? [], state.revision)
+        }
+        var items = all.filter { object in (after.map { $0 < object.key } ?? true) && filter.matches(object) }
+        items.sort { $0.key < $1.key }
+        guard limit > 0, items.count > limit else { return Page(items: items, revision: revision, last: nil, remaining: 0) }
+        let page = Array(items[..<limit])
+        return Page(items: page, revision: revision, last: page.last?.key, remaining: items.count - limit)
+    }
+
+    /// Every object of a namespace, or (nil) of the cluster, with its collection. Walks everything: for rare operations.
+    func everything(in namespace: String?) -> [(collection: String, object: StoredObject)] {
+        state.withLock { state in
+            state.collections.flatMap { name, collection in
+                collection.objects.values.lazy
+                    .filter { namespace == nil || $0.key.namespace == namespace }
+                    .map { (collection: name, object: $0) }
+            }
+        }
+    }
+
+    func isEmpty(namespace: String) -> Bool {
+        state.withLock { state in
+            state.collections.values.allSatisfy { collection in
+                !collection.objects.keys.contains { $0.namespace == namespace }
+            }
+        }
+    }
+
+    /// Creates, replaces or (with a nil `json`) removes one object, if it is still at the revision that was read.
+    /// - Parameters:
+    ///   - expected: the revision read; nil: the object must not exist.
+    ///   - json: the new object; nil removes the object.
+    func commit(_ collection: String, _ key: ObjectKey, expected: Int?, json: JSONValue?) -> Outcome {
+        let (outcome, lagging) = state.withLock { state -> (Outcome, [Watcher]) in
+            let current = state.collections[collection]?.objects[key]
+            guard current?.revision == expected else { return (.stale(current), []) }
+            let removed = json == nil
+            guard let body = json ?? current?.json else { return (.stale(nil), []) }
+            state.revision += 1
+            let stored = StoredObject(json: body, key: key, revision: state.revision)
+            var entry = state.collections.removeValue(forKey: collection) ?? newCollection()
+            entry.objects[key] = removed ? nil : stored
+            let lagging = entry.hub.publish(
+                Change(kind: removed ? .deleted : current == nil ? .added : .modified, object: stored, before: current))
+            state.collections[collection] = entry
+            return (.done(stored), lagging)
+        }
+        for watcher in lagging { watcher.end(.expired("the watcher was too slow and its buffer overflowed")) }
+        return outcome
+    }
+
+    private func newCollection() -> Collection { Collection(hub: WatchHub(historyLimit: historyLimit)) }
+}
+
+extension Store {
+    /// Puts a watcher on a collection. What it missed since `since` is delivered at once, then each change as it happens,
+    /// in order and without gaps.
+    /// - Parameter since: nil or 0: the present objects come first, as `added`.
+    /// - Returns: what to pass to `stop`.
+    /// - Throws: `Expired` when `since` is older than the history.
+    func watch(
+        _ collection: String, since: Int?, initialEventsEnd: Bool, watcher make: (Int) -> Watcher
+    ) throws(APIError) -> Int {
+        let result: Result<Int, APIError> = state.withLock { state in
+            state.nextWatcher += 1
+            let id = state.nextWatcher
+            let watcher = make(id)
+            var entry = state.collections.removeValue(forKey: collection) ?? newCollection()
+            defer { state.collections[collection] = entry }
+            if let since, since > 0 {
+                guard let missed = entry.hub.changes(after: since) else {
+                    return .failure(.expired("too old resource version: \(since) (\(entry.hub.forgotten))"))
+                }
+                for change in missed { _ = watcher.offer(change) }
+            } else {
+                let present = entry.objects.values.filter(watcher.filter.matches).sorted { $0.key < $1.key }
+                for object in present { _ = watcher.send(StoreEvent(kind: .added, object: object)) }
+                if initialEventsEnd {
+                    _ = watcher.send(StoreEvent(bookmarkAt: state.revision, initialEventsEnd: true))
+                }
+            }
+            entry.hub.watchers[id] = watcher
+            return .success(id)
+        }
+        return try result.get()
+    }
+
+    func stop(_ collection: String, watcher id: Int) {
+        _ = state.withLock { $0.collections[collection]?.hub.watchers.removeValue(forKey: id) }
+    }
+
+    /// Sends bookmarks to those who asked for them and ends the watches whose time is over.
+    func tick(now: ContinuousClock.Instant, bookmarks: Bool) {
+        let over = state.withLock { state -> [Watcher] in
+            var over: [Watcher] = []
+            for name in Array(state.collections.keys) {
+                for (id, watcher) in state.collections[name]?.hub.watchers ?? [:] {
+                    let isOver = watcher.deadline.map { $0 <= now } ?? false
+                    if watcher.wantsBookmarks, bookmarks || isOver {
+                        _ = watcher.send(StoreEvent(bookmarkAt: state.revision, initialEventsEnd: false))
+                    }
+                    if isOver {
+                        state.collections[name]?.hub.watchers[id] = nil
+                        over.append(watcher)
+                    }
+                }
+            }
+            return over
+        }
+        for watcher in over { watcher.end(nil) }
+    }
+}

@@ -1,0 +1,127 @@
+import Dispatch
+import Foundation
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// A pipe whose ends close on exec.
+struct Pipe: Sendable {
+    var readEnd: Int32
+    var writeEnd: Int32
+
+    init() throws(SpawnError) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw SpawnError(program: "pipe", code: errno) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        (readEnd, writeEnd) = (ends[0], ends[1])
+    }
+}
+
+/// Bytes from a descriptor as they come, until its end; it owns and closes the descriptor.
+func bytes(from descriptor: Int32, on queue: DispatchQueue = .global()) -> AsyncStream<[UInt8]> {
+    _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+    return AsyncStream { continuation in
+        let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
+        source.setEventHandler {
+            var buffer = [UInt8](repeating: 0, count: 16_384)
+            let count = read(descriptor, &buffer, buffer.count)
+            if count > 0 {
+                continuation.yield(Array(buffer[..<count]))
+            } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
+                continuation.finish()
+            }
+        }
+        source.setCancelHandler { close(descriptor) }
+        continuation.onTermination = { _ in source.cancel() }
+        source.resume()
+    }
+}
+
+/// What a finished command said.
+struct CommandResult: Sendable {
+    var exit: ProcessExit
+    var output: String
+
+    var isSuccess: Bool { exit == .exited(0) }
+}
+
+extension ChildProcesses {
+    /// Runs a command to its end, both outputs together.
+    /// - Parameters:
+    ///   - input: its standard input, at most 64 KiB (a pipe's buffer).
+    ///   - timeout: afterwards it is killed.
+    func run(
+        _ arguments: [String], input: String = "", environment: [String: String]? = nil, timeout: Duration = .seconds(30)
+    ) async throws(SpawnError) -> CommandResult {
+        let output = try Pipe()
+        var descriptors: [Int32: Int32] = [1: output.writeEnd, 2: output.writeEnd]
+        var file: Int32 = -1
+        if !input.isEmpty {
+            file = try Self.temporaryFile(input)
+            descriptors[0] = file
+        }
+        defer { if file >= 0 { close(file) } }
+        let child: ChildProcess
+        do {
+            child = try spawn(
+                arguments, environment: environment ?? ProcessInfo.processInfo.environment, descriptors: descriptors)
+        } catch {
+            close(output.readEnd)
+            close(output.writeEnd)
+            throw error
+        }
+        close(output.writeEnd)
+        let text = Task {
+            var all: [UInt8] = []
+            for await part in bytes(from: output.readEnd) where all.count < 1 << 20 { all += part }
+            return String(decoding: all, as: UTF8.self)
+        }
+        var exit = await child.exit(atMost: timeout)
+        if exit == nil {
+            child.killGroup(SIGKILL)
+            exit = await child.exit()
+        }
+        return CommandResult(exit: exit ?? .signalled(SIGKILL), output: await text.value)
+    }
+
+    /// Like `run`, but fails unless the command succeeds.
+    @discardableResult
+    func require(_ arguments: [String], input: String = "") async throws -> String {
+        let result = try await run(arguments, input: input)
+        guard result.isSuccess else {
+            throw SandboxError(
+                "\(arguments.joined(separator: " ")) failed (\(result.exit)): "
+                    + result.output.trimmingCharacters(in: .whitespacesAndNewlines))
+        }
+        return result.output
+    }
+
+    /// An unnamed file with this text, to be read from its start.
+    private static func temporaryFile(_ text: String) throws(SpawnError) -> Int32 {
+        var template = Array("/tmp/heddle-input-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        guard descriptor >= 0 else { throw SpawnError(program: "mkstemp", code: errno) }
+        unlink(template)
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        let bytes = Array(text.utf8)
+        var written = 0
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 else { throw SpawnError(program: "write", code: errno) }
+            written += count
+        }
+        lseek(descriptor, 0, SEEK_SET)
+        return descriptor
+    }
+}
+
+/// What the sandbox could not do, in words for the person who runs it.
+package struct SandboxError: Error, Sendable, CustomStringConvertible {
+    package var description: String
+
+    package init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,125 @@
+import EnvoyAPI
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import GRPCProtobuf
+import Logging
+import X509
+
+/// The gRPC service: one task a stream, which alone writes to it.
+struct DiscoveryService: RegistrableRPCService {
+    static let descriptor = ServiceDescriptor(
+        fullyQualifiedService: "envoy.service.discovery.v3.AggregatedDiscoveryService")
+    static let delta = MethodDescriptor(service: descriptor, method: "DeltaAggregatedResources")
+
+    let hub: SnapshotHub
+    let options: AggregatedDiscoveryServer.Options
+    let logger: Logger
+
+    func registerMethods<Transport: ServerTransport>(with router: inout RPCRouter<Transport>) {
+        router.registerHandler(
+            forMethod: Self.delta, deserializer: ProtobufDeserializer<DeltaRequest>(),
+            serializer: ProtobufSerializer<DeltaResponse>()
+        ) { request, context in
+            guard let spiffeID = Self.peer(of: context) else {
+                throw RPCError(code: .unauthenticated, message: "the client certificate has no SPIFFE id")
+            }
+            return StreamingServerResponse(of: DeltaResponse.self) { writer in
+                try await serve(request.messages, writer, spiffeID: spiffeID)
+                return [:]
+            }
+        }
+    }
+
+    private static func peer(of context: ServerContext) -> String? {
+        (context.transportSpecific as? HTTP2ServerTransport.Posix.Context)?.peerCertificate?.spiffeID
+    }
+
+    private func serve(
+        _ requests: RPCAsyncSequence<DeltaRequest, any Error>, _ writer: RPCWriter<DeltaResponse>, spiffeID: String
+    ) async throws {
+        let mailbox = StreamMailbox()
+        // gRPC says by this handler, not by cancelling the task, that the proxy is gone or the server stops.
+        try await withRPCCancellationHandler {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    defer { mailbox.close() }
+                    for try await request in requests { mailbox.deliver(request) }
+                }
+                defer { group.cancelAll() }
+                try await converse(mailbox, writer, spiffeID: spiffeID)
+            }
+        } onCancelRPC: {
+            mailbox.close()
+        }
+    }
+
+    private func converse(
+        _ mailbox: StreamMailbox, _ writer: RPCWriter<DeltaResponse>, spiffeID: String
+    ) async throws {
+        var messages = mailbox.messages.makeAsyncIterator()
+        guard case .request(let first)? = await messages.next() else { return }
+        let proxy = try identify(first, spiffeID: spiffeID)
+        guard let id = hub.connect(proxy, mailbox: mailbox) else {
+            throw RPCError(code: .unavailable, message: "the server is stopping")
+        }
+        var logger = logger
+        logger[metadataKey: "proxy"] = .string(proxy.nodeID)
+        logger.info("proxy connected", metadata: ["identity": .string(spiffeID)])
+        defer {
+            hub.disconnect(id)
+            logger.info("proxy disconnected")
+        }
+
+        var stream = DiscoveryStream(
+            removalGrace: options.removalGrace, endpointPatience: options.endpointPatience)
+        var (resources, generation) = hub.resources(for: proxy)
+        stream.update(resources)
+        var message = StreamMailbox.Message.request(first)
+        while true {
+            mailbox.willRead(message)
+            switch message {
+            case .request(let request):
+                logger.trace("received", metadata: ["request": "\(request)"])
+                note(stream.receive(request), from: proxy, logger: logger)
+            case .changed:
+                (resources, generation) = hub.resources(for: proxy)
+                stream.update(resources)
+            case .tick:
+                break
+            }
+            while let response = stream.nextResponse(at: .now) {
+                logger.debug(
+                    "sending",
+                    metadata: [
+                        "type": .string(response.typeURL), "resources": "\(response.resources.count)",
+                        "removed": "\(response.removedResources.count)",
+                    ])
+                try await writer.write(response)
+            }
+            hub.report(id, stream: stream, generation: generation)
+            guard let next = await messages.next() else { return }
+            message = next
+        }
+    }
+
+    private func identify(_ request: DeltaRequest, spiffeID: String) throws -> ProxyIdentity {
+        do {
+            return try ProxyIdentity(spiffeID: spiffeID, node: request.node, trustDomain: options.trustDomain)
+        } catch {
+            logger.warning("proxy refused", metadata: ["identity": .string(spiffeID), "reason": .string(error.message)])
+            throw RPCError(code: .permissionDenied, message: error.message)
+        }
+    }
+
+    private func note(_ outcome: DiscoveryStream.Outcome, from proxy: ProxyIdentity, logger: Logger) {
+        guard case .rejected(let rejection) = outcome else { return }
+        logger.warning(
+            "proxy refused configuration",
+            metadata: [
+                "type": .string(rejection.type.shortName),
+                "resources": .string(rejection.resourceNames.joined(separator: ",")),
+                "reason": .string(rejection.message),
+            ])
+        hub.rejected(by: proxy, rejection)
+    }
+}

@@ -1,0 +1,140 @@
+import KubeCore
+import KubeTesting
+import Testing
+
+@testable import KubeRuntime
+
+struct ReflectorTests {
+    let cluster = InMemoryCluster()
+    let clock = ManualClock()
+
+    func reflector(_ store: Store, _ whenNotServed: Reflector.WhenNotServed = .wait) -> Reflector {
+        Reflector(
+            api: cluster, store: store, whenNotServed: whenNotServed, clock: AnyClock(clock),
+            backoff: Backoff(first: .seconds(1), maximum: .seconds(8), jitter: 0), logger: quiet, random: { 0 })
+    }
+
+    func running(_ store: Store, _ body: () async throws -> Void) async throws {
+        let reflector = reflector(store)
+        try await alongside({ await reflector.run() }, body)
+    }
+
+    @Test func `a store follows the cluster`() async throws {
+        cluster.seed(.pods, pod("a"))
+        let store = Store(scope: StoreScope(.pods))
+        try await running(store) {
+            try await store.waitUntilSynced()
+            #expect(store.list().map(\.name) == ["a"])
+            _ = try await cluster.create(.pods, pod("b"))
+            _ = try await cluster.patch(.pods, namespace: "shop", name: "a", ["metadata": ["labels": ["x": "1"]]])
+            #expect(await eventually { store.count == 2 && store.get(namespace: "shop", name: "a")?.labels == ["x": "1"] })
+            try await cluster.delete(.pods, namespace: "shop", name: "a")
+            #expect(await eventually { store.list().map(\.name) == ["b"] })
+        }
+    }
+
+    @Test func `at rest a store sends nothing`() async throws {
+        let store = Store(scope: StoreScope(.pods))
+        try await running(store) {
+            #expect(await eventually { cluster.watchCount == 1 })
+            let sent = cluster.requests.count
+            clock.advance(by: .seconds(3600))
+            try await Task.sleep(for: .milliseconds(50))
+            #expect(cluster.requests.count == sent && sent == 2)
+        }
+    }
+
+    @Test func `a watch that ends is resumed from the last version without a list`() async throws {
+        let store = Store(scope: StoreScope(.pods))
+        try await running(store) {
+            #expect(await eventually { cluster.watchCount == 1 })
+            let made = try await cluster.create(.pods, pod("a"))
+            #expect(await eventually { store.count == 1 })
+            cluster.closeWatches()
+            #expect(await eventually { cluster.watchCount == 1 })
+            #expect(cluster.requests.filter { $0.verb == .list }.count == 1)
+            #expect(cluster.requests.last { $0.verb == .watch }?.query["resourceVersion"] == made.resourceVersion)
+        }
+    }
+
+    @Test func `bookmarks move the version that a watch resumes from`() async throws {
+        let store = Store(scope: StoreScope(.pods))
+        try await running(store) {
+            #expect(await eventually { cluster.watchCount == 1 })
+            let other = cluster.seed(.services, KubeObject(.services, namespace: "shop", name: "s"))
+            cluster.sendBookmarks()
+            cluster.closeWatches()
+            #expect(await eventually { cluster.watchCount == 1 })
+            #expect(cluster.requests.last { $0.verb == .watch }?.query["resourceVersion"] == other.resourceVersion)
+        }
+    }
+
+    @Test func `after 410 the new list tells what was deleted meanwhile`() async throws {
+        for name in ["a", "b", "c"] { cluster.seed(.pods, pod(name)) }
+        let store = Store(scope: StoreScope(.pods))
+        let changes = Recorded<StoreChange>()
+        try await running(store) {
+            try await store.waitUntilSynced()
+            #expect(await eventually { cluster.watchCount == 1 })
+            let subscription = store.observe { changes.append($0) }
+            defer { subscription.cancel() }
+            cluster.endWatches(with: APIError(code: 0, reason: "Unreachable", message: "lost"))
+            cluster.remove(.pods, namespace: "shop", name: "a")
+            cluster.remove(.pods, namespace: "shop", name: "b")
+            cluster.seed(.pods, pod("b"))
+            cluster.expireWatches()
+            #expect(
+                await eventually {
+                    if clock.sleeperCount > 0 { clock.advance(by: .seconds(10)) }
+                    return store.list().map(\.name) == ["b", "c"] && changes.count == 3
+                })
+            let deleted = changes.all.compactMap { if case .deleted(let object) = $0 { object.name } else { nil } }
+            #expect(Set(deleted) == ["a", "b"])
+        }
+    }
+
+    @Test func `failures wait longer and longer`() async throws {
+        cluster.injectFaults { _, _ in .refuse(APIError(code: 500, reason: "InternalError", message: "no")) }
+        let store = Store(scope: StoreScope(.pods))
+        try await running(store) {
+            var now = Duration.zero
+            for delay in [1, 2, 4, 8, 8] {
+                let deadline = now + .seconds(delay)
+                #expect(await eventually { clock.nextDeadline == deadline })
+                clock.advance(by: .seconds(delay))
+                now = deadline
+            }
+            cluster.injectFaults(nil)
+            #expect(await eventually { clock.nextDeadline != nil || store.hasSynced })
+            clock.advance(by: .seconds(8))
+            #expect(await eventually { store.hasSynced })
+        }
+    }
+
+    @Test func `a kind that is not served counts as empty when optional, and appears with its CRD`() async throws {
+        cluster.serveOnly([.pods])
+        let store = Store(scope: StoreScope(.virtualServices))
+        let reflector = reflector(store, .countAsEmpty)
+        try await alongside({ await reflector.run() }) {
+            try await store.waitUntilSynced()
+            #expect(!store.isServed && store.list().isEmpty)
+            cluster.serveOnly(nil)
+            cluster.seed(.virtualServices, KubeObject(.virtualServices, namespace: "shop", name: "web"))
+            #expect(await eventually { clock.nextDeadline != nil })
+            clock.advance(by: .seconds(30))
+            #expect(await eventually { store.count == 1 && store.isServed })
+        }
+    }
+
+    @Test func `a server that ends watches at once is not asked without pause`() async throws {
+        let store = Store(scope: StoreScope(.pods))
+        try await running(store) {
+            #expect(await eventually { cluster.watchCount == 1 })
+            cluster.closeWatches()
+            #expect(await eventually { clock.sleeperCount == 1 })
+            #expect(cluster.requests.filter { $0.verb == .watch }.count == 1)
+            clock.advance(by: .seconds(2))
+            #expect(await eventually { cluster.watchCount == 1 })
+        }
+    }
+}
