@@ -24,6 +24,7 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -126,8 +127,9 @@ let package = Package(
             .executableTarget(
                 name: "heddle-operator",
                 dependencies: [
-                    "KubeCore", "KubeClient", "KubeRuntime", "HeddleAPI", "HeddleControllers", "HeddleServer", "MeshIdentity",
-                    "MeshEvidence", "XDSServer", argumentParser, asyncHTTPClient, logging, lifecycle,
+                    "KubeCore", "KubeClient", "KubeRuntime", "HeddleAPI", "HeddleControllers", "HeddleServer", "MeshDialects",
+                    "MeshEvidence", "MeshIdentity", "MeshModel", "MeshPlan", "XDSServer", argumentParser, asyncHTTPClient,
+                    nioCore, nioReload, nioSSL, logging, lifecycle, unixSignals,
                 ],
                 swiftSettings: settings),
             .executableTarget(

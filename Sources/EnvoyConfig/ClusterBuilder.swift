@@ -47,7 +47,9 @@ struct ClusterBuilder {
         let identities = Set(meshed.compactMap { $0.workload?.spiffeID(trustDomain: context.settings.trustDomain) })
         let asked = traffic.tls == .istioMutual
         let shape: Security.Shape =
-            if meshed.isEmpty { asked ? .mutualTLS : .plaintext } else { meshed.count == hops.count ? .mutualTLS : .mixed }
+            if meshed.isEmpty { asked ? .mutualTLS : .plaintext } else {
+                meshed.count == hops.count ? .mutualTLS : .mixed
+            }
         return Security(shape: shape, identities: identities.sorted())
     }
 

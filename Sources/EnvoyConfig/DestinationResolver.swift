@@ -51,7 +51,8 @@ struct DestinationResolver {
         if let name = destination.subset {
             builder.subset = context.policy(for: service.id).subset(name)
             if builder.subset == nil {
-                notes.append("names the subset \(name) of \(service.id), which no DestinationRule has: all endpoints serve")
+                notes.append(
+                    "names the subset \(name) of \(service.id), which no DestinationRule has: all endpoints serve")
             }
         }
         builders.append(builder)

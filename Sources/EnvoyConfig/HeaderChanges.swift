@@ -19,7 +19,8 @@ extension HeaderOperations {
     private func options(
         _ headers: [String: String], _ action: Envoy_Config_Core_V3_HeaderValueOption.HeaderAppendAction
     ) -> [Envoy_Config_Core_V3_HeaderValueOption] {
-        headers.filter { !Self.authorityNames.contains($0.key.lowercased()) }.sorted { $0.key < $1.key }.map { name, value in
+        headers.filter { !Self.authorityNames.contains($0.key.lowercased()) }.sorted { $0.key < $1.key }.map {
+            name, value in
             .with {
                 $0.header.key = name
                 $0.header.value = value

@@ -121,7 +121,8 @@ struct InboundBuilder {
     private func manager(_ cluster: String, _ statPrefix: String, _ metrics: RequestMetrics, isMutualTLS: Bool)
         -> EnvoyConnectionManager
     {
-        var manager = NetworkFilters.connectionManager(statPrefix: statPrefix, metrics: metrics, tracing: context.tracing)
+        var manager = NetworkFilters.connectionManager(
+            statPrefix: statPrefix, metrics: metrics, tracing: context.tracing)
         manager.httpFilters = NetworkFilters.httpFilters(withFaults: false)
         // The application learns who calls from the certificate, never from what the caller claims.
         manager.forwardClientCertDetails = isMutualTLS ? .sanitizeSet : .sanitize
@@ -182,6 +183,8 @@ struct InboundBuilder {
             $0.address = Self.sourceAddress
             $0.portValue = 0
         }
-        cluster.metadata.filterMetadata[ClusterBuilder.metadata] = .init(strings: ["service": service, "subset": subset])
+        cluster.metadata.filterMetadata[ClusterBuilder.metadata] = .init(strings: [
+            "service": service, "subset": subset,
+        ])
     }
 }

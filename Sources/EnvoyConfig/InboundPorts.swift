@@ -33,7 +33,9 @@ struct InboundPorts {
         }
         var protocols: [Int: PortProtocol] = [:]
         for port in workload.ports { protocols[port.number] = port.protocol }
-        let policies = context.snapshot.peerPolicies.filter { $0.concerns(workload, root: context.settings.rootNamespace) }
+        let policies = context.snapshot.peerPolicies.filter {
+            $0.concerns(workload, root: context.settings.rootNamespace)
+        }
         for policy in policies where policy.selector != nil {
             for number in policy.portModes.keys where protocols[number] == nil { protocols[number] = .tcp }
         }
@@ -46,7 +48,8 @@ struct InboundPorts {
                 problems.append(
                     .init(
                         source: "Service \(use.service.namespace)/\(use.service.name)",
-                        message: "calls port \(number) of \(workload.namespace)/\(workload.pod) \(use.protocol.rawValue), "
+                        message:
+                            "calls port \(number) of \(workload.namespace)/\(workload.pod) \(use.protocol.rawValue), "
                             + "and \(chosen.service) calls it \(chosen.protocol.rawValue): the latter is used"))
             }
         }

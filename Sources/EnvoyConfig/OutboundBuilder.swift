@@ -192,7 +192,9 @@ struct OutboundBuilder {
             // Also adds the listener filter that recovers the address.
             $0.useOriginalDst = true
             // Connections made straight to the proxy's own ports would come back to it without end.
-            $0.filterChains = [NetworkFilters.blackHole(port: Self.port), NetworkFilters.blackHole(port: InboundBuilder.port)]
+            $0.filterChains = [
+                NetworkFilters.blackHole(port: Self.port), NetworkFilters.blackHole(port: InboundBuilder.port),
+            ]
             $0.defaultFilterChain = .with {
                 $0.name = "passthrough"
                 $0.filters = [

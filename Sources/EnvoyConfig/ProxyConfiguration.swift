@@ -82,7 +82,9 @@ package struct ConfigurationProblem: Sendable, Hashable, Comparable {
         self.message = message
     }
 
-    package static func < (left: Self, right: Self) -> Bool { (left.source, left.message) < (right.source, right.message) }
+    package static func < (left: Self, right: Self) -> Bool {
+        (left.source, left.message) < (right.source, right.message)
+    }
 }
 
 /// A configuration under construction: each name once, the first resource of a name counts.

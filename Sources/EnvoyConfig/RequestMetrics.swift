@@ -4,12 +4,13 @@ import SwiftProtobuf
 /// The mesh's request metrics: what Envoy's stats access logger counts when a request or a connection ends.
 ///
 /// `docs/reference/metrics.md` lists the names and labels as Prometheus sees them. Every label's value set is bounded but
-/// for `source_ip`, which only plaintext has; the scope's limits bound all of them together.
+/// for `source_ip`, which only plaintext has; the scope's limits bound that one.
 struct RequestMetrics {
     enum Reporter: String { case source, destination }
 
     var reporter: Reporter
-    var sourcePrincipal: String
+    /// Nil for plaintext: the label is left out, which Prometheus does not tell from an empty one (Envoy refuses that).
+    var sourcePrincipal: String?
     var destinationService: String
     var security: String
     /// Set on inbound chains without mutual TLS: who still speaks plaintext, and to what.
@@ -27,7 +28,7 @@ struct RequestMetrics {
     /// policies do, and a changed cluster disturbs no connection, where a changed listener would drain them all.
     static func inbound(isMutualTLS: Bool, port: Int?) -> RequestMetrics {
         RequestMetrics(
-            reporter: .destination, sourcePrincipal: isMutualTLS ? "%DOWNSTREAM_PEER_URI_SAN%" : "",
+            reporter: .destination, sourcePrincipal: isMutualTLS ? "%DOWNSTREAM_PEER_URI_SAN%" : nil,
             destinationService: "%CLUSTER_METADATA(\(ClusterBuilder.metadata):service)%",
             security: isMutualTLS ? "mutual_tls" : "none",
             plaintextPort: isMutualTLS ? nil : port.map(String.init) ?? "other")
@@ -61,9 +62,7 @@ struct RequestMetrics {
     }
 
     private var common: [Tag] {
-        [
-            ("reporter", reporter.rawValue),
-            ("source_principal", sourcePrincipal),
+        [("reporter", reporter.rawValue)] + (sourcePrincipal.map { [("source_principal", $0)] } ?? []) + [
             ("destination_service", destinationService),
             ("destination_subset", "%CLUSTER_METADATA(\(ClusterBuilder.metadata):subset)%"),
             ("connection_security_policy", security),
@@ -86,10 +85,9 @@ struct RequestMetrics {
     private var scope: Envoy_Type_V3_Scope {
         .with {
             $0.prefix = "heddle"
-            // One scope for all listeners, so that the limits hold for the proxy and not for each of them.
-            $0.sharingName = "heddle"
-            $0.maxCounters = 5000
-            $0.maxHistograms = 1000
+            // For each listener's chain; a scope that they share (`sharing_name`) makes Envoy 1.40 crash when it ends.
+            $0.maxCounters = 1000
+            $0.maxHistograms = 200
         }
     }
 

@@ -16,7 +16,8 @@ enum RetryRules {
     static func envoyPolicy(_ policy: RetryPolicy?) -> EnvoyRetryPolicy? {
         guard let policy else { return make(conditions: defaultConditions, attempts: defaultAttempts) }
         guard policy.attempts > 0 else { return nil }
-        var made = make(conditions: policy.retryOn.isEmpty ? policyConditions : policy.retryOn, attempts: policy.attempts)
+        var made = make(
+            conditions: policy.retryOn.isEmpty ? policyConditions : policy.retryOn, attempts: policy.attempts)
         if let seconds = policy.perTryTimeoutSeconds, seconds > 0 { made.perTryTimeout = .seconds(seconds) }
         if let seconds = policy.backoffSeconds, seconds > 0 {
             made.retryBackOff.baseInterval = .seconds(seconds)
@@ -26,10 +27,12 @@ enum RetryRules {
     }
 
     /// On the server's side, towards the application: a connection that it closed while idle.
-    static var inbound: EnvoyRetryPolicy { .with {
-        $0.retryOn = "reset-before-request"
-        $0.numRetries = 1
-    } }
+    static var inbound: EnvoyRetryPolicy {
+        .with {
+            $0.retryOn = "reset-before-request"
+            $0.numRetries = 1
+        }
+    }
 
     private static func make(conditions: [String], attempts: Int) -> EnvoyRetryPolicy {
         .with {

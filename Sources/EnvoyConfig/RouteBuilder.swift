@@ -83,7 +83,8 @@ struct RouteBuilder {
         if !hasCatchAll {
             draft.note(
                 object.source,
-                "has no rule for every request to \(service.id) port \(port.number): what no rule matches is answered 404")
+                "has no rule for every request to \(service.id) port \(port.number): what no rule matches is answered 404"
+            )
         }
         return routes
     }
@@ -102,7 +103,9 @@ struct RouteBuilder {
         route.route = .with {
             $0.timeout = rule.timeoutSeconds.map { .seconds($0) } ?? .init(milliseconds: 0)
             if let retries = RetryRules.envoyPolicy(rule.retries) { $0.retryPolicy = retries }
-            if let authority = rule.rewriteAuthority ?? rule.requestHeaders.authority { $0.hostRewriteLiteral = authority }
+            if let authority = rule.rewriteAuthority ?? rule.requestHeaders.authority {
+                $0.hostRewriteLiteral = authority
+            }
             resolver.setDestinations(rule.destinations, on: &$0)
             for mirror in rule.mirrors where mirror.percent > 0 {
                 let cluster = resolver.cluster(for: mirror.destination)

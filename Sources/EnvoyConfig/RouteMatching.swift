@@ -69,7 +69,7 @@ extension StringMatch {
             switch self {
             case .exact(let text): $0.exact = text
             // An empty prefix is refused by Envoy, and matches everything.
-            case .prefix("") , .present: $0.safeRegex.regex = ".*"
+            case .prefix(""), .present: $0.safeRegex.regex = ".*"
             case .prefix(let text): $0.prefix = text
             case .regex(let text): $0.safeRegex.regex = text
             }

@@ -32,7 +32,9 @@ struct TrafficSettings {
     /// Unlimited but for retries, which stay below a fifth of the requests in flight: Envoy's own limits (1024 each) fail
     /// requests that nobody asked to be failed.
     private var thresholds: Envoy_Config_Cluster_V3_CircuitBreakers.Thresholds {
-        func limit(_ value: Int?) -> Google_Protobuf_UInt32Value { value.map { .init(clamping: $0) } ?? .init(UInt32.max) }
+        func limit(_ value: Int?) -> Google_Protobuf_UInt32Value {
+            value.map { .init(clamping: $0) } ?? .init(UInt32.max)
+        }
         let pool = traffic.connectionPool
         return .with {
             $0.maxConnections = limit(pool?.maxConnections)

@@ -1,6 +1,10 @@
 /// One decision with its evidence: what was asked, what came back, which rule judged it, and what would have changed it.
 package struct DecisionRecord: SchemaDescribed {
-    package enum Verdict: String, Sendable, Codable, CaseIterable { case pass = "Pass", fail = "Fail", insufficient = "Insufficient" }
+    package enum Verdict: String, Sendable, Codable, CaseIterable {
+        case pass = "Pass"
+        case fail = "Fail"
+        case insufficient = "Insufficient"
+    }
 
     /// Requests that the decision rests on, per track; a decision about one population uses `canary` only.
     package struct Samples: SchemaDescribed {
@@ -34,7 +38,8 @@ package struct DecisionRecord: SchemaDescribed {
     package var wouldChange: String?
 
     package init(
-        at: Timestamp, subject: String, metric: String, query: String? = nil, n: Samples? = nil, estimate: Double? = nil,
+        at: Timestamp, subject: String, metric: String, query: String? = nil, n: Samples? = nil,
+        estimate: Double? = nil,
         bound: Double? = nil, rule: String, verdict: Verdict, action: String, wouldChange: String? = nil
     ) {
         self.at = at

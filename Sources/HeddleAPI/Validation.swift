@@ -34,13 +34,17 @@ extension AdoptionSpec {
         var faults: [FieldError] = []
         if approval == .automatic, approvedPhase != nil {
             faults.append(
-                .init(path: "spec.approvedPhase", message: "counts only with approval: Manual; remove it or set approval"))
+                .init(
+                    path: "spec.approvedPhase", message: "counts only with approval: Manual; remove it or set approval")
+            )
         }
         for (index, exception) in exceptions.enumerated() {
             let path = "spec.exceptions[\(index)]"
             if Timestamp("\(exception.expires)T00:00:00Z") == nil {
                 faults.append(
-                    .init(path: "\(path).expires", message: "'\(exception.expires)' is not in the calendar; write e.g. 2026-12-31"))
+                    .init(
+                        path: "\(path).expires",
+                        message: "'\(exception.expires)' is not in the calendar; write e.g. 2026-12-31"))
             }
             let parts = exception.client.split(separator: "/", omittingEmptySubsequences: false)
             if parts.count > 2 || parts.contains(where: \.isEmpty) {
@@ -61,7 +65,9 @@ extension AdoptionSpec {
             guard (requirement.values ?? []).isEmpty == needsValues else { return nil }
             return FieldError(
                 path: "spec.selector.matchExpressions[\(index)].values",
-                message: "\(needsValues ? "needs at least one value" : "must be empty") with \(requirement.operator.rawValue)")
+                message:
+                    "\(needsValues ? "needs at least one value" : "must be empty") with \(requirement.operator.rawValue)"
+            )
         }
     }
 }
@@ -92,13 +98,17 @@ extension CanarySpec {
 
     private func validateSteps() -> [FieldError] {
         var faults: [FieldError] = []
-        if steps.isEmpty { faults.append(.init(path: "spec.steps", message: "needs at least one step, e.g. weight: 10")) }
+        if steps.isEmpty {
+            faults.append(.init(path: "spec.steps", message: "needs at least one step, e.g. weight: 10"))
+        }
         for (index, step) in steps.enumerated() {
             if index > 0, step.weight < steps[index - 1].weight {
                 faults.append(
                     .init(
                         path: "spec.steps[\(index)].weight",
-                        message: "\(step.weight) is less than the step before it (\(steps[index - 1].weight)); weights may not fall"))
+                        message:
+                            "\(step.weight) is less than the step before it (\(steps[index - 1].weight)); weights may not fall"
+                    ))
             }
             let deadline = step.deadline ?? stepDeadline
             if deadline < step.duration {
@@ -106,7 +116,9 @@ extension CanarySpec {
                 faults.append(
                     .init(
                         path: "spec.steps[\(index)].\(path)",
-                        message: "the step's deadline (\(deadline)) ends before its duration (\(step.duration)); raise the deadline"))
+                        message:
+                            "the step's deadline (\(deadline)) ends before its duration (\(step.duration)); raise the deadline"
+                    ))
             }
         }
         return faults
@@ -119,7 +131,8 @@ extension CanaryMetric {
         switch kind {
         case .latency:
             if latencyBound == nil {
-                faults.append(.init(path: "\(path).latencyBound", message: "a Latency metric needs it; write e.g. 250ms"))
+                faults.append(
+                    .init(path: "\(path).latencyBound", message: "a Latency metric needs it; write e.g. 250ms"))
             }
         case .query:
             if (query == nil) == (templateRef == nil) {
@@ -132,10 +145,14 @@ extension CanaryMetric {
         }
         if kind != .query, query != nil || templateRef != nil {
             faults.append(
-                .init(path: "\(path).query", message: "query and templateRef belong to kind Query; remove them or change the kind"))
+                .init(
+                    path: "\(path).query",
+                    message: "query and templateRef belong to kind Query; remove them or change the kind"))
         }
         if let query { faults += MetricTemplateSpec.unknownVariables(in: query, at: "\(path).query") }
-        if let thresholdRange { faults += thresholdRange.validate(at: "\(path).thresholdRange", isRatio: kind != .query) }
+        if let thresholdRange {
+            faults += thresholdRange.validate(at: "\(path).thresholdRange", isRatio: kind != .query)
+        }
         return faults
     }
 }
@@ -163,7 +180,9 @@ extension ServicePolicySpec {
             }
             for method in retry.methods where !seen.insert(method).inserted {
                 faults.append(
-                    .init(path: "\(path).methods", message: "\(method.rawValue) is named by an earlier entry; name it once"))
+                    .init(
+                        path: "\(path).methods",
+                        message: "\(method.rawValue) is named by an earlier entry; name it once"))
             }
             if let timeout, let perTry = retry.perTryTimeout, perTry > timeout {
                 faults.append(
@@ -172,11 +191,15 @@ extension ServicePolicySpec {
                         message: "\(perTry) is longer than the timeout of the whole request (\(timeout)); shorten it"))
             }
         }
-        if let outlierDetection, outlierDetection.consecutive5xxErrors == 0, outlierDetection.consecutiveGatewayErrors == 0 {
+        if let outlierDetection, outlierDetection.consecutive5xxErrors == 0,
+            outlierDetection.consecutiveGatewayErrors == 0
+        {
             faults.append(
                 .init(
                     path: "spec.outlierDetection",
-                    message: "nothing is counted: set consecutive5xxErrors or consecutiveGatewayErrors above 0, or remove it"))
+                    message:
+                        "nothing is counted: set consecutive5xxErrors or consecutiveGatewayErrors above 0, or remove it"
+                ))
         }
         return faults
     }
@@ -206,7 +229,9 @@ extension MetricTemplateSpec {
         while let start = rest.firstRange(of: "{{") {
             out += rest[..<start.lowerBound]
             rest = rest[start.upperBound...]
-            guard let end = rest.firstRange(of: "}}") else { throw FieldError(path: "query", message: "a '{{' has no '}}'") }
+            guard let end = rest.firstRange(of: "}}") else {
+                throw FieldError(path: "query", message: "a '{{' has no '}}'")
+            }
             let name = rest[..<end.lowerBound].filter { $0 != " " }
             guard let variable = Variable(rawValue: name), let value = values[variable] else {
                 throw FieldError(path: "query", message: "'{{ \(name) }}' has no value here")

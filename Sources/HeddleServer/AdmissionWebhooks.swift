@@ -55,10 +55,15 @@ package struct AdmissionWebhooks: Sendable {
     package func holdRelease(_ request: AdmissionRequest) -> AdmissionResponse {
         guard request.operation == "UPDATE", let old = request.oldObject,
             let object = lookups.canary(request.object.key), let canary = try? Canary(object),
-            let held = ReleaseAdmission.hold(old: old, new: request.object, canary: canary)
+            case .pause(let change) = ReleaseAdmission.decide(old: old, new: request.object, canary: canary)
         else { return .allowed }
+        var held = request.object
+        held.spec["paused"] = true
+        held.annotations[HeddleAnnotation.heldChange] = change
         var response = AdmissionResponse.changed(from: request.object, to: held)
-        response.warnings = ["the new template is released by canary/\(canary.name): the Deployment is paused until it is promoted"]
+        response.warnings = [
+            "the new template is released by canary/\(canary.name): the Deployment is paused until it is promoted"
+        ]
         return response
     }
 

@@ -1,4 +1,4 @@
-package import AsyncHTTPClient
+import AsyncHTTPClient
 import FoundationEssentials
 package import KubeCore
 package import Logging

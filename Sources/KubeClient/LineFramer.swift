@@ -37,7 +37,7 @@ struct LineFramer {
 
     /// What is left when the stream has ended: a last line without its end.
     mutating func rest() -> ByteBuffer? {
-        defer { buffer.clear() }
+        defer { self = LineFramer() }
         return buffer.readableBytes > 0 ? buffer : nil
     }
 }

@@ -39,8 +39,9 @@ package struct GoDuration: Sendable, Hashable, Codable, Comparable, CustomString
     package static func < (a: Self, b: Self) -> Bool { a.seconds < b.seconds }
 
     package var description: String {
+        if seconds < 0 { return "-" + GoDuration(seconds: -seconds).description }
         if seconds == 0 { return "0s" }
-        if seconds < 1, seconds > 0 { return Self.trim(seconds * 1000) + "ms" }
+        if seconds < 1 { return Self.trim(seconds * 1000) + "ms" }
         var rest = seconds
         var text = ""
         for (unit, size) in [("h", 3600.0), ("m", 60.0)] where rest >= size {
@@ -72,22 +73,27 @@ package struct GoDuration: Sendable, Hashable, Codable, Comparable, CustomString
         return rounded == rounded.rounded() ? String(Int(rounded)) : String(rounded)
     }
 
+    /// As Go's `time.ParseDuration`: a sign, then numbers with units, nothing else.
     private static func parse(_ text: String) -> Double? {
-        if text == "0" { return 0 }
-        let units: [(String, Double)] = [
-            ("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1), ("m", 60), ("h", 3600),
-        ]
         var rest = Substring(text)
-        var total = 0.0
+        let isNegative = rest.first == "-"
+        if rest.first == "-" || rest.first == "+" { rest = rest.dropFirst() }
+        if rest == "0" { return 0 }
+        let units: [Substring: Double] = [
+            "ns": 1e-9, "us": 1e-6, "\u{B5}s": 1e-6, "\u{3BC}s": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600,
+        ]
         guard !rest.isEmpty else { return nil }
+        var total = 0.0
         while !rest.isEmpty {
-            let number = rest.prefix { $0.isNumber || $0 == "." }
+            let number = rest.prefix { $0.isASCII && $0.isNumber || $0 == "." }
             rest = rest.dropFirst(number.count)
-            let unit = rest.prefix { !$0.isNumber && $0 != "." }
+            let unit = rest.prefix { !($0.isASCII && $0.isNumber) && $0 != "." }
             rest = rest.dropFirst(unit.count)
-            guard let value = Double(number), let size = units.first(where: { $0.0 == unit })?.1 else { return nil }
+            guard number.contains(where: \.isNumber), let value = Double(number), let size = units[unit] else {
+                return nil
+            }
             total += value * size
         }
-        return total
+        return isNegative ? -total : total
     }
 }

@@ -58,8 +58,8 @@ package struct LabelSelector: Sendable, Hashable, Codable {
     /// - Throws: `FieldError` naming the part that is not a requirement.
     package init(query: String) throws(FieldError) {
         var requirements: [Requirement] = []
-        for part in Self.split(query) {
-            requirements.append(try Self.requirement(part))
+        if !Self.trimmed(query).isEmpty {
+            for part in Self.split(query) { requirements.append(try Self.requirement(Self.trimmed(part))) }
         }
         self.init(matchExpressions: requirements)
     }
@@ -80,10 +80,21 @@ package struct LabelSelector: Sendable, Hashable, Codable {
             }
         }
         parts.append(current)
-        return parts.map(Self.trimmed).filter { !$0.isEmpty }
+        return parts
     }
 
     private static func requirement(_ text: String) throws(FieldError) -> Requirement {
+        guard let requirement = parsed(text), isName(requirement.key, extra: "./"),
+            (requirement.values ?? []).allSatisfy({ $0.isEmpty || isName($0, extra: ".") })
+        else {
+            throw FieldError(
+                path: "labelSelector", message: "'\(text)' is not a requirement such as 'app=web' or 'tier in (a,b)'")
+        }
+        return requirement
+    }
+
+    /// The parts of a requirement; whether they are names is for the caller to see.
+    private static func parsed(_ text: String) -> Requirement? {
         for (separator, isEqual) in [("!=", false), ("==", true), ("=", true)] {
             if let range = text.firstRange(of: separator) {
                 let key = trimmed(text[..<range.lowerBound])
@@ -91,17 +102,19 @@ package struct LabelSelector: Sendable, Hashable, Codable {
                 return Requirement(key: key, operator: isEqual ? .in : .notIn, values: [value])
             }
         }
-        let words = text.split(separator: " ", maxSplits: 2).map(String.init)
-        switch words.count {
-        case 1:
-            return text.hasPrefix("!")
-                ? Requirement(key: String(text.dropFirst()), operator: .doesNotExist) : Requirement(key: text, operator: .exists)
-        case 3 where words[1] == "in" || words[1] == "notin":
-            let values = words[2].drop { $0 == "(" }.prefix { $0 != ")" }.split(separator: ",").map(Self.trimmed)
-            return Requirement(key: words[0], operator: words[1] == "in" ? .in : .notIn, values: values)
-        default:
-            throw FieldError(path: "labelSelector", message: "'\(text)' is not a requirement such as 'app=web' or 'tier in (a,b)'")
+        if let open = text.firstIndex(of: "(") {
+            let words = text[..<open].split(separator: " ")
+            guard words.count == 2, words[1] == "in" || words[1] == "notin", text.last == ")" else { return nil }
+            let list = text[text.index(after: open)...].dropLast()
+            let values = list.split(separator: ",", omittingEmptySubsequences: false).map(trimmed)
+            return Requirement(key: String(words[0]), operator: words[1] == "in" ? .in : .notIn, values: values)
         }
+        return text.hasPrefix("!")
+            ? Requirement(key: trimmed(text.dropFirst()), operator: .doesNotExist) : Requirement(key: text, operator: .exists)
+    }
+
+    private static func isName(_ text: String, extra: String) -> Bool {
+        !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0) || extra.contains($0)) }
     }
 
     private static func trimmed(_ text: some StringProtocol) -> String {

@@ -27,7 +27,8 @@ package struct CertificateAuthority: Sendable {
         let root = try Issuer.root(
             trustDomain: trustDomain, privateKey: privateKey,
             validity: .init(now: now, end: now.addingTimeInterval(rootLifetime.inSeconds)))
-        return CertificateAuthority(trustDomain: trustDomain, lifetimes: lifetimes, chain: [root], privateKey: privateKey)
+        return CertificateAuthority(
+            trustDomain: trustDomain, lifetimes: lifetimes, chain: [root], privateKey: privateKey)
     }
 
     /// Loads an authority: its certificate, followed by its own issuers when it is not a root, and its key.
@@ -45,9 +46,11 @@ package struct CertificateAuthority: Sendable {
         guard signer.publicKey == privateKey.certificateKey.publicKey else {
             throw IdentityError(.unusableAuthority, "authority: the private key does not belong to the certificate")
         }
-        guard case .isCertificateAuthority = (try? signer.extensions.basicConstraints) ?? .notCertificateAuthority else {
+        guard case .isCertificateAuthority = (try? signer.extensions.basicConstraints) ?? .notCertificateAuthority
+        else {
             throw IdentityError(
-                .unusableAuthority, "authority: the certificate (\(signer.subject)) is not a CA: basicConstraints lacks CA:TRUE")
+                .unusableAuthority,
+                "authority: the certificate (\(signer.subject)) is not a CA: basicConstraints lacks CA:TRUE")
         }
         guard signer.notValidAfter > now else {
             throw IdentityError(.unusableAuthority, "authority: the certificate lapsed at \(signer.notValidAfter)")
@@ -83,8 +86,9 @@ package struct CertificateAuthority: Sendable {
     ///
     /// - Parameters:
     ///   - ttl: The wished lifetime, clamped to `lifetimes` and to the authority's own end; nil for the standard one.
-    /// - Throws: `invalidRequest` when the request cannot be read or its sender does not hold the key; `invalidIdentity`
-    ///   when `identity` is of another trust domain; `unusableAuthority` when the authority has lapsed.
+    /// - Throws: `invalidRequest` when the request cannot be read or its sender does not hold the key;
+    ///   `invalidIdentity` when `identity` is of another trust domain; `unusableAuthority` when the authority has
+    ///   lapsed.
     package func sign(
         csrPEM: String, identity: SPIFFEIdentity, ttl: Duration? = nil, now: Date
     ) throws(IdentityError) -> IssuedCertificate {
@@ -94,7 +98,8 @@ package struct CertificateAuthority: Sendable {
         }
         let publicKey = try CertificateRequest.verifiedPublicKey(csrPEM: csrPEM)
         return try issue(
-            to: publicKey, names: [.uniformResourceIdentifier(identity.uri)], usages: [.serverAuth, .clientAuth], ttl: ttl,
+            to: publicKey, names: [.uniformResourceIdentifier(identity.uri)], usages: [.serverAuth, .clientAuth],
+            ttl: ttl,
             now: now)
     }
 

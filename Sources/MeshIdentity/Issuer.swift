@@ -23,7 +23,9 @@ enum Issuer {
         let identifier = SubjectKeyIdentifier(hash: key.publicKey)
         do {
             // A part of the key's hash in the name tells two roots of one trust domain apart while both are trusted.
-            let mark = identifier.keyIdentifier.prefix(4).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
+            let mark = identifier.keyIdentifier.prefix(4).map {
+                String($0 >> 4, radix: 16) + String($0 & 15, radix: 16)
+            }
             let name = try DistinguishedName {
                 OrganizationName(trustDomain)
                 CommonName("Heddle root \(mark.joined())")

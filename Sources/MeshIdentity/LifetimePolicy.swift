@@ -8,7 +8,8 @@ package struct LifetimePolicy: Sendable, Equatable {
 
     /// `minimum` 1 minute, `standard` 24 hours, `maximum` 7 days.
     package init(
-        minimum: Duration = .seconds(60), standard: Duration = .seconds(24 * 3600), maximum: Duration = .seconds(7 * 24 * 3600)
+        minimum: Duration = .seconds(60), standard: Duration = .seconds(24 * 3600),
+        maximum: Duration = .seconds(7 * 24 * 3600)
     ) {
         self.minimum = minimum
         self.standard = standard
@@ -18,8 +19,8 @@ package struct LifetimePolicy: Sendable, Equatable {
     /// How far `NotBefore` lies in the past, so that a verifier whose clock is behind accepts a new certificate.
     package static let backdating: Duration = .seconds(60)
 
-    /// The end of a certificate that is made at `now`: the wish within the bounds, and never after `limit` (its issuer's
-    /// own end).
+    /// The end of a certificate that is made at `now`: the wish within the bounds, and never after `limit` (its
+    /// issuer's own end).
     package func end(for wish: Duration?, now: Date, limit: Date) -> Date {
         let granted = min(max(wish ?? standard, minimum), maximum)
         return min(now.addingTimeInterval(granted.inSeconds), limit)

@@ -6,7 +6,8 @@ enum PEM {
     /// Reads every certificate of a PEM text, in order.
     ///
     /// - Parameter what: What the text is, for the error message ("trust bundle").
-    /// - Throws: `invalidCertificate` when the text has no certificate, another kind of block, or one that cannot be read.
+    /// - Throws: `invalidCertificate` when the text has no certificate, another kind of block, or one that cannot be
+    ///   read.
     static func certificates(_ text: String, what: String) throws(IdentityError) -> [Certificate] {
         let documents: [PEMDocument]
         do {
@@ -22,7 +23,8 @@ enum PEM {
             guard document.discriminator == Certificate.defaultPEMDiscriminator else {
                 throw IdentityError(
                     .invalidCertificate,
-                    "\(what): block \(index + 1) of \(documents.count) is a \(document.discriminator), not a CERTIFICATE")
+                    "\(what): block \(index + 1) of \(documents.count) is a \(document.discriminator), not a CERTIFICATE"
+                )
             }
             do {
                 certificates.append(try Certificate(pemDocument: document))

@@ -10,7 +10,8 @@ package struct RotationSchedule: Sendable, Equatable {
     package let longestRetry: Duration
 
     package init(
-        window: ClosedRange<Double> = 0.5...0.8, firstRetry: Duration = .seconds(1), longestRetry: Duration = .seconds(300)
+        window: ClosedRange<Double> = 0.5...0.8, firstRetry: Duration = .seconds(1),
+        longestRetry: Duration = .seconds(300)
     ) {
         self.window = window
         self.firstRetry = firstRetry
@@ -19,8 +20,8 @@ package struct RotationSchedule: Sendable, Equatable {
 
     /// How long to wait before the renewal of a certificate that was received at `received`.
     ///
-    /// The lifetime counts from receipt: `NotBefore` is backdated, and for a short certificate that would be a renewal in
-    /// the past, for ever.
+    /// The lifetime counts from receipt: `NotBefore` is backdated, and for a short certificate that would be a renewal
+    /// in the past, for ever.
     ///
     /// - Parameter random: A number from 0 to 1.
     /// - Returns: Zero when the point has passed, as after a pause of the machine.
@@ -30,8 +31,8 @@ package struct RotationSchedule: Sendable, Equatable {
         return .seconds(max(0, received.addingTimeInterval(lifetime * share).timeIntervalSince(now)))
     }
 
-    /// How long to wait after the `failures`th renewal in a row failed: doubling, with jitter, and never more than a tenth
-    /// of what is left of the certificate, so that it is tried again before it lapses.
+    /// How long to wait after the `failures`th renewal in a row failed: doubling, with jitter, and never more than a
+    /// tenth of what is left of the certificate, so that it is tried again before it lapses.
     ///
     /// - Parameter random: A number from 0 to 1.
     package func retryDelay(failures: Int, notAfter: Date, now: Date, random: Double) -> Duration {

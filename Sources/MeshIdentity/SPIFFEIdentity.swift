@@ -51,7 +51,9 @@ package struct SPIFFEIdentity: Hashable, Sendable, CustomStringConvertible {
     }
 
     private static func checkSegment(_ segment: String, _ what: String) throws(IdentityError) {
-        let isValid = segment.utf8.allSatisfy { isLowerOrDigit($0) || isMark($0) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }
+        let isValid = segment.utf8.allSatisfy {
+            isLowerOrDigit($0) || isMark($0) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0)
+        }
         guard !segment.isEmpty, segment != ".", segment != "..", segment.utf8.count <= 253, isValid else {
             throw IdentityError(
                 .invalidIdentity,

@@ -84,7 +84,8 @@ extension Certificate {
         var uris: [String] = []
         for case .uniformResourceIdentifier(let uri) in names ?? SubjectAlternativeNames([]) { uris.append(uri) }
         guard uris.count == 1, let uri = uris.first else {
-            throw IdentityError(.invalidIdentity, "certificate has \(uris.count) URI names; a workload's has exactly one")
+            throw IdentityError(
+                .invalidIdentity, "certificate has \(uris.count) URI names; a workload's has exactly one")
         }
         return try SPIFFEIdentity(uri: uri)
     }

@@ -77,7 +77,7 @@ package final class AggregatedDiscoveryServer: Sendable {
                 group.addTask { [server] in
                     do {
                         try await server.serve()
-                    } catch where Task.isCancelled {
+                    } catch  where Task.isCancelled {
                         // Being told to stop is no failure.
                     }
                 }

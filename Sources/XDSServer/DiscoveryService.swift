@@ -106,7 +106,8 @@ struct DiscoveryService: RegistrableRPCService {
         do {
             return try ProxyIdentity(spiffeID: spiffeID, node: request.node, trustDomain: options.trustDomain)
         } catch {
-            logger.warning("proxy refused", metadata: ["identity": .string(spiffeID), "reason": .string(error.message)])
+            logger.warning(
+                "proxy refused", metadata: ["identity": .string(spiffeID), "reason": .string(error.message)])
             throw RPCError(code: .permissionDenied, message: error.message)
         }
     }

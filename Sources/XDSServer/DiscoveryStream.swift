@@ -7,9 +7,9 @@ package typealias DeltaResponse = Envoy_Service_Discovery_V3_DeltaDiscoveryRespo
 /// One proxy's incremental discovery stream, as a value: requests and wishes go in, responses come out.
 ///
 /// Per type at most one response is under way. Changes are made before they break: clusters and endpoints first,
-/// listeners and routes when the proxy has taken the clusters; clusters and endpoints are removed only when the proxy has
-/// taken every listener and route that it should have, and `removalGrace` later, for the requests and retries that are
-/// still on their way. A refused resource leaves its last version in place, and is sent again only when it changes.
+/// listeners and routes when the proxy has taken the clusters; clusters and endpoints are removed only when the proxy
+/// has taken every listener and route that it should have, and `removalGrace` later, for the requests and retries that
+/// are still on their way. A refused resource leaves its last version in place, and is sent again only when it changes.
 package struct DiscoveryStream: Sendable {
     package typealias Instant = ContinuousClock.Instant
 
@@ -110,8 +110,8 @@ package struct DiscoveryStream: Sendable {
 
     /// Whether the proxy has the clusters that a listener or route refers to: those that it names, or else all.
     ///
-    /// Envoy acknowledges clusters only when they are warm, which takes endpoints: so endpoints never wait, and whatever
-    /// refers to clusters waits for their acknowledgement.
+    /// Envoy acknowledges clusters only when they are warm, which takes endpoints: so endpoints never wait, and
+    /// whatever refers to clusters waits for their acknowledgement.
     private func isUsable(_ resource: XDSResource, at now: Instant) -> Bool {
         guard let clusters = subscriptions[.cluster] else { return true }
         let isPatient = waitingSince.map { now < $0 + endpointPatience } ?? true
@@ -155,8 +155,8 @@ package struct DiscoveryStream: Sendable {
         return send([], removed: obsolete.sorted(), isRemoval: true, on: &subscription)
     }
 
-    /// Whether the proxy runs exactly the listeners and routes that it should, so that nothing refers to what is no longer
-    /// wanted.
+    /// Whether the proxy runs exactly the listeners and routes that it should, so that nothing refers to what is no
+    /// longer wanted.
     private var areReferrersSettled: Bool {
         if subscriptions[.listener] == nil, !desired[.listener].isEmpty { return false }
         return subscriptions.values.allSatisfy { $0.type.isReferredTo || isSettled($0) }

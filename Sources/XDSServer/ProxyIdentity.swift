@@ -61,7 +61,8 @@ extension ProxyIdentity {
             throw ProxyRefusal(message: "the certificate's id \"\(spiffeID)\" names no workload of the mesh")
         }
         if let trustDomain, parts[2] != trustDomain {
-            throw ProxyRefusal(message: "the certificate's id \"\(spiffeID)\" is not of trust domain \"\(trustDomain)\"")
+            throw ProxyRefusal(
+                message: "the certificate's id \"\(spiffeID)\" is not of trust domain \"\(trustDomain)\"")
         }
         func claim(_ key: String) -> String { node.metadata.fields[key]?.stringValue ?? "" }
         for (key, proven) in [(NodeMetadataKey.namespace, parts[4]), (NodeMetadataKey.serviceAccount, parts[6])]

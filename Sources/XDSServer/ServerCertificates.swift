@@ -85,7 +85,8 @@ struct SPIFFEPolicy: VerifierPolicy {
     let verifyingCriticalExtensions: [ASN1ObjectIdentifier] = [.X509ExtensionID.subjectAlternativeName]
 
     mutating func chainMeetsPolicyRequirements(chain: UnverifiedCertificateChain) -> PolicyEvaluationResult {
-        chain.leaf.spiffeID == nil ? .failsToMeetPolicy(reason: "the certificate has no single SPIFFE id") : .meetsPolicy
+        chain.leaf.spiffeID == nil
+            ? .failsToMeetPolicy(reason: "the certificate has no single SPIFFE id") : .meetsPolicy
     }
 }
 

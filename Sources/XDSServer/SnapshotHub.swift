@@ -55,7 +55,9 @@ package final class SnapshotHub: Sendable {
     /// Every connected proxy, by namespace and name.
     package func proxies() -> [ProxyStatus] {
         state.withLock { $0.streams.values.map(\.status) }.sorted {
-            ($0.proxy.namespace, $0.proxy.podName, $0.proxy.nodeID) < ($1.proxy.namespace, $1.proxy.podName, $1.proxy.nodeID)
+            ($0.proxy.namespace, $0.proxy.podName, $0.proxy.nodeID) < (
+                $1.proxy.namespace, $1.proxy.podName, $1.proxy.nodeID
+            )
         }
     }
 
@@ -105,7 +107,9 @@ package final class SnapshotHub: Sendable {
     }
 
     func report(_ id: UInt64, stream: DiscoveryStream, generation: UInt64) {
-        let status = stream.status, isSynced = stream.isSynced, wakeUp = stream.nextWakeUp
+        let status = stream.status
+        let isSynced = stream.isSynced
+        let wakeUp = stream.nextWakeUp
         state.withLock { state in
             state.streams[id]?.status.types = status
             state.streams[id]?.status.isSynced = isSynced

@@ -1,14 +1,15 @@
 package import SwiftProtobuf
 
-/// One resource for a proxy. Its version is a hash of its content: the same content has the same version after a restart
-/// and in every replica, so that a proxy that reconnects is sent nothing that it has.
+/// One resource for a proxy. Its version is a hash of its content: the same content has the same version after a
+/// restart and in every replica, so that a proxy that reconnects is sent nothing that it has.
 package struct XDSResource: Sendable, Equatable {
     package let type: TypeURL
     package let name: String
     package let version: String
     package let body: Google_Protobuf_Any
-    /// The clusters that a listener or route refers to. It is kept back, and its last version serves on, until the proxy
-    /// has them all. Without names it waits for all clusters that are under way, so naming them is quicker and surer.
+    /// The clusters that a listener or route refers to. It is kept back, and its last version serves on, until the
+    /// proxy has them all. Without names it waits for all clusters that are under way, so naming them is quicker and
+    /// surer.
     package let requires: Set<String>
     /// The version as a number, for the version of a whole set.
     let fingerprint: UInt64

@@ -1,7 +1,68 @@
 import ArgumentParser
-import AsyncHTTPClient
+import FoundationEssentials
+import KubeClient
+import KubeCore
+import Logging
 
+/// The operator: controllers on the leader; webhooks, certificate authority and xDS on every replica.
 @main
 struct HeddleOperator: AsyncParsableCommand {
-    func run() async throws {}
+    static let configuration = CommandConfiguration(
+        commandName: "heddle-operator", abstract: "Runs Heddle in a cluster.", version: HeddleVersion.text)
+
+    @Option(help: "Path of a kubeconfig; without it KUBECONFIG, the pod's service account or ~/.kube/config count.")
+    var kubeconfig: String?
+
+    @Option(help: "The operator's own namespace.")
+    var namespace = "heddle-system"
+
+    @Option(help: "The operator's Service, by which webhooks and proxies reach it.")
+    var service = "heddle-operator"
+
+    @Option(help: "Address to listen on.")
+    var address = "0.0.0.0"
+
+    @Option(help: "Port of webhooks and certificate signing (HTTPS).")
+    var securePort = 9443
+
+    @Option(help: "Port of xDS (gRPC, mutual TLS).")
+    var xdsPort = 15012
+
+    @Option(help: "Port of health, metrics and debug pages (HTTP).")
+    var plainPort = 8080
+
+    @Option(help: "Image of the sidecar; it overrides the Mesh's.")
+    var proxyImage: String?
+
+    @Option(help: "Name of this replica in the Lease; a random one if empty.")
+    var identity: String?
+
+    @Flag(help: "Run the controllers without a Lease: for one replica only.")
+    var noLeaderElection = false
+
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel = "info"
+
+    func run() async throws {
+        guard let level = Logger.Level(rawValue: logLevel) else {
+            throw ValidationError("--log-level \(logLevel) is not one of trace, debug, info, notice, warning, error, critical")
+        }
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "heddle-operator")
+        logger.logLevel = level
+        let configuration = try ClientConfiguration.load(
+            kubeconfig: kubeconfig, environment: ProcessInfo.processInfo.environment)
+        let client = try KubeClient(configuration: configuration, version: HeddleVersion.text, logger: logger)
+        do {
+            try await Operator(options: self, api: client, logger: logger).run()
+        } catch {
+            await client.shutdown()
+            throw error
+        }
+        await client.shutdown()
+    }
+}
+
+enum HeddleVersion {
+    static let text = "0.1.0"
 }

@@ -30,7 +30,9 @@ struct ClusterTests {
         Case(name: "policy asks, not meshed", meshed: [false], policy: .istioMutual, expected: .mutualTLS),
         Case(name: "server disables", meshed: [true], peer: .disable, expected: .plaintext),
         Case(name: "server strict", meshed: [true], peer: .strict, expected: .mutualTLS),
-        Case(name: "policy asks, server disables", meshed: [true], policy: .istioMutual, peer: .disable, expected: .mutualTLS),
+        Case(
+            name: "policy asks, server disables", meshed: [true], policy: .istioMutual, peer: .disable,
+            expected: .mutualTLS),
     ])
     func `Mutual TLS is used as policy, sidecars and the server's mode say`(_ test: Case) throws {
         var mesh = Shop.snapshot()
@@ -112,8 +114,10 @@ struct ClusterTests {
 
     @Test func `Zero switches an ejection rule off`() throws {
         var mesh = Shop.snapshot()
-        mesh.policies[0].traffic.outlierDetection = OutlierDetection(consecutive5xxErrors: 0, consecutiveGatewayErrors: 3)
-        let detection = try #require(ProxyConfiguration.make(for: Shop.front, in: mesh).cluster(Self.all)).outlierDetection
+        mesh.policies[0].traffic.outlierDetection = OutlierDetection(
+            consecutive5xxErrors: 0, consecutiveGatewayErrors: 3)
+        let detection = try #require(ProxyConfiguration.make(for: Shop.front, in: mesh).cluster(Self.all))
+            .outlierDetection
         #expect(detection.enforcingConsecutive5Xx.value == 0)
         #expect(detection.consecutiveGatewayFailure.value == 3)
         #expect(detection.enforcingConsecutiveGatewayFailure.value == 100)
@@ -121,7 +125,9 @@ struct ClusterTests {
 
     @Test func `A proxy knows only the services that its scope names`() {
         var mesh = Shop.snapshot()
-        mesh.scopes = [EgressScope(source: "Sidecar shop/default", namespace: "shop", hosts: ["./ledger.shop.svc.cluster.local"])]
+        mesh.scopes = [
+            EgressScope(source: "Sidecar shop/default", namespace: "shop", hosts: ["./ledger.shop.svc.cluster.local"])
+        ]
         let configuration = ProxyConfiguration.make(for: Shop.front, in: mesh)
         #expect(configuration.cluster(Self.all) == nil)
         #expect(configuration.listener("10.96.0.11_5000") != nil)
@@ -137,7 +143,10 @@ struct ClusterTests {
         let configuration = ProxyConfiguration.make(for: Shop.front, in: mesh)
         #expect(configuration.cluster(Self.all)?.lbPolicy == .random)
         #expect(configuration.cluster("outbound|80|v9|catalog.shop.svc.cluster.local") != nil)
-        #expect(configuration.sources[.init(.cluster, Self.all)]?.prefix(2) == ["DestinationRule shop/catalog", "DestinationRule shop/more"])
+        #expect(
+            configuration.sources[.init(.cluster, Self.all)]?.prefix(2) == [
+                "DestinationRule shop/catalog", "DestinationRule shop/more",
+            ])
     }
 
     @Test func `Every name that a listener or route needs is there`() {
@@ -147,7 +156,9 @@ struct ClusterTests {
             for (key, needed) in configuration.requiredClusters {
                 #expect(needed.isSubset(of: known), "\(key)")
             }
-            #expect(Set(configuration.endpoints.map(\.clusterName)) == Set(configuration.clusters.filter { $0.type == .eds }.map(\.name)))
+            #expect(
+                Set(configuration.endpoints.map(\.clusterName))
+                    == Set(configuration.clusters.filter { $0.type == .eds }.map(\.name)))
         }
     }
 }

@@ -15,7 +15,9 @@ struct DeterminismTests {
                 ports: [.init(name: "http", number: 80, protocol: .http)])
             let pods = (0..<3).map { replica in
                 Shop.endpoint(
-                    Shop.pod("s-\(index)-\(replica)", "10.\(100 + replica).\(index / 250).\(index % 250 + 1)", account: "s\(index)"))
+                    Shop.pod(
+                        "s-\(index)-\(replica)", "10.\(100 + replica).\(index / 250).\(index % 250 + 1)",
+                        account: "s\(index)"))
             }
             mesh.endpoints[id] = shuffled ? pods.reversed() : pods
             mesh.policies.append(

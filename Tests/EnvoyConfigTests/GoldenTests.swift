@@ -11,7 +11,9 @@ struct GoldenTests {
 
     static var meshes: [(String, WorkloadInstance, MeshSnapshot)] {
         var mesh = Shop.split(stable: 90, canary: 10)
-        mesh.peerPolicies = [Shop.peerPolicy(.permissive), Shop.peerPolicy(.strict, ports: [9000: .disable], app: "catalog")]
+        mesh.peerPolicies = [
+            Shop.peerPolicy(.permissive), Shop.peerPolicy(.strict, ports: [9000: .disable], app: "catalog"),
+        ]
         mesh.settings.tracing = TracingBackend(
             kind: .otlp, host: "tempo.observability.svc", port: 4318, path: "/v1/traces", samplingPercent: 10)
         return [("client", Shop.front, mesh), ("server", Shop.stable, mesh)]

@@ -27,7 +27,8 @@ struct InboundTests {
             name: "strict", policies: [Shop.peerPolicy(.strict)],
             chains: ["inbound_mtls_7000", "inbound_mtls_8080", "inbound_mtls_9000", "inbound_mtls_other"]),
         Case(
-            name: "strict but for one port", policies: [Shop.peerPolicy(.strict, ports: [9000: .permissive], app: "catalog")],
+            name: "strict but for one port",
+            policies: [Shop.peerPolicy(.strict, ports: [9000: .permissive], app: "catalog")],
             chains: [
                 "inbound_mtls_7000", "inbound_mtls_8080", "inbound_mtls_9000", "inbound_plain_9000",
                 "inbound_plain_9000-tls", "inbound_mtls_other",
@@ -95,9 +96,11 @@ struct InboundTests {
 
     @Test func `The most specific Telemetry decides on tracing`() throws {
         var mesh = Shop.snapshot()
-        mesh.settings.tracing = TracingBackend(kind: .zipkin, host: "10.9.9.9", port: 9411, path: "/api/v2/spans", samplingPercent: 1)
+        mesh.settings.tracing = TracingBackend(
+            kind: .zipkin, host: "10.9.9.9", port: 9411, path: "/api/v2/spans", samplingPercent: 1)
         mesh.telemetry = [
-            TelemetryPolicy(source: "Telemetry shop/all", namespace: "shop", samplingPercent: 20, tags: ["team": "shop"]),
+            TelemetryPolicy(
+                source: "Telemetry shop/all", namespace: "shop", samplingPercent: 20, tags: ["team": "shop"]),
             TelemetryPolicy(
                 source: "Telemetry shop/quiet", namespace: "shop", selector: ["app": "front"], disablesTracing: true),
         ]

@@ -39,14 +39,6 @@ enum Rendering {
             withJSONObject: objects, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes])
         return String(decoding: data, as: UTF8.self) + "\n"
     }
-
-    /// A file for Envoy's file-based discovery.
-    static func discoveryResponse(_ messages: [any Message]) throws -> String {
-        var response = Envoy_Service_Discovery_V3_DiscoveryResponse()
-        response.versionInfo = "1"
-        response.resources = try messages.map { try Google_Protobuf_Any(message: $0) }
-        return try json(response)
-    }
 }
 
 extension ProxyConfiguration {

@@ -14,14 +14,20 @@ struct RouteTests {
         return ProxyConfiguration.make(for: workload, in: mesh)
     }
 
-    private let toStable = [WeightedDestination(destination: .init(service: Shop.catalog, subset: "stable"), weight: 100)]
-    private let toCanary = [WeightedDestination(destination: .init(service: Shop.catalog, subset: "canary"), weight: 100)]
+    private let toStable = [
+        WeightedDestination(destination: .init(service: Shop.catalog, subset: "stable"), weight: 100)
+    ]
+    private let toCanary = [
+        WeightedDestination(destination: .init(service: Shop.catalog, subset: "canary"), weight: 100)
+    ]
 
     @Test(arguments: [
         (90, 10, ["stable": 90, "canary": 10]), (100, 0, ["stable": 1]), (0, 100, ["canary": 1]), (0, 0, ["stable": 1]),
         (2, 1, ["stable": 2, "canary": 1]),
     ])
-    func `Weights are shares; one without weight gets nothing`(stable: Int, canary: Int, expected: [String: UInt32]) throws {
+    func `Weights are shares; one without weight gets nothing`(stable: Int, canary: Int, expected: [String: UInt32])
+        throws
+    {
         let configuration = ProxyConfiguration.make(for: Shop.front, in: Shop.split(stable: stable, canary: canary))
         let action = try #require(configuration.routes(Self.name).first).route
         var shares: [String: UInt32] = [:]
@@ -47,11 +53,16 @@ struct RouteTests {
         let rule = RouteRule(
             matches: [
                 RequestMatch(uri: .exact("/a"), method: .exact("GET")),
-                RequestMatch(uri: .prefix("/b"), ignoreURICase: true, headers: ["x-user": .present, "x-a": .exact("1")]),
-                RequestMatch(uri: .regex("/c.*"), withoutHeaders: ["x-old": .present], queryParameters: ["q": .prefix("z")]),
+                RequestMatch(
+                    uri: .prefix("/b"), ignoreURICase: true, headers: ["x-user": .present, "x-a": .exact("1")]),
+                RequestMatch(
+                    uri: .regex("/c.*"), withoutHeaders: ["x-old": .present], queryParameters: ["q": .prefix("z")]),
             ], destinations: toCanary)
         let routes = make([rule, RouteRule(destinations: toStable)]).routes(Self.name)
-        #expect(routes.map(\.route.cluster) == [Self.cluster("canary"), Self.cluster("canary"), Self.cluster("canary"), Self.cluster("stable")])
+        #expect(
+            routes.map(\.route.cluster) == [
+                Self.cluster("canary"), Self.cluster("canary"), Self.cluster("canary"), Self.cluster("stable"),
+            ])
         #expect(routes[0].match.path == "/a")
         #expect(routes[0].match.headers.map(\.name) == [":method"])
         #expect(routes[1].match.prefix == "/b" && routes[1].match.caseSensitive.value == false)
@@ -66,7 +77,8 @@ struct RouteTests {
             RouteRule(matches: [.init(sourceLabels: ["app": "batch"])], destinations: toCanary),
             RouteRule(matches: [.init(sourceNamespace: "other")], destinations: toCanary),
             RouteRule(matches: [.init(port: 81)], destinations: toCanary),
-            RouteRule(matches: [.init(sourceLabels: ["app": "front"], sourceNamespace: "shop")], destinations: toStable),
+            RouteRule(
+                matches: [.init(sourceLabels: ["app": "front"], sourceNamespace: "shop")], destinations: toStable),
         ]
         #expect(make(rules).routes(Self.name).map(\.route.cluster) == [Self.cluster("stable")])
         let batch = Shop.pod("batch", "10.77.0.50", account: "batch")
@@ -114,10 +126,12 @@ struct RouteTests {
     @Test(arguments: [
         RetryCase(policy: .init(attempts: 0), retryOn: "", retries: 0),
         RetryCase(
-            policy: .init(attempts: 3), retryOn: "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes",
+            policy: .init(attempts: 3),
+            retryOn: "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes",
             retries: 3, codes: [503]),
         RetryCase(
-            policy: .init(attempts: 1, retryOn: ["5xx", "429"]), retryOn: "5xx,retriable-status-codes", retries: 1, codes: [429]),
+            policy: .init(attempts: 1, retryOn: ["5xx", "429"]), retryOn: "5xx,retriable-status-codes", retries: 1,
+            codes: [429]),
     ])
     func `Retries are as the policy says`(_ test: RetryCase) throws {
         let rule = RouteRule(destinations: toStable, retries: test.policy)

@@ -19,7 +19,9 @@ enum Shop {
             ports: ports.map { WorkloadPort(number: $0, protocol: $0 == 8080 ? .http : .tcp) })
     }
 
-    static func endpoint(_ pod: WorkloadInstance, _ ports: [Int: Int] = [80: 8080], ready: Bool = true) -> ServiceEndpoint {
+    static func endpoint(_ pod: WorkloadInstance, _ ports: [Int: Int] = [80: 8080], ready: Bool = true)
+        -> ServiceEndpoint
+    {
         ServiceEndpoint(address: pod.address, targetPorts: ports, workload: pod, isReady: ready)
     }
 

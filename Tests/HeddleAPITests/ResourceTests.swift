@@ -50,11 +50,20 @@ import Testing
             ("null target", { $0["targetRef"] = .null }, "spec.targetRef: is required"),
             ("empty steps", { $0["steps"] = [] }, "spec.steps: must have at least 1 entries"),
             ("weight above 100", { $0["steps"] = [["weight": 101]] }, "spec.steps[0].weight: 101 must be at most 100"),
-            ("weight as text", { $0["steps"] = [["weight": "5"]] }, #"spec.steps[0].weight: must be a whole number, not "5""#),
-            ("falling weights", { $0["steps"] = [["weight": 50], ["weight": 5]] }, "spec.steps[1].weight: 5 is less than"),
+            (
+                "weight as text", { $0["steps"] = [["weight": "5"]] },
+                #"spec.steps[0].weight: must be a whole number, not "5""#
+            ),
+            (
+                "falling weights", { $0["steps"] = [["weight": 50], ["weight": 5]] },
+                "spec.steps[1].weight: 5 is less than"
+            ),
             ("no duration", { $0["bake"] = "1 minute" }, "spec.bake: '1 minute' must be a duration such as"),
             ("unknown enum", { $0["analysis"] = ["advanceOn": "Never"] }, "'Never' is not one of NoHarm, ProvenSafe"),
-            ("two sizes", { $0["canaryReplicas"] = ["count": 1, "percent": 5] }, "spec.canaryReplicas: set at most one of"),
+            (
+                "two sizes", { $0["canaryReplicas"] = ["count": 1, "percent": 5] },
+                "spec.canaryReplicas: set at most one of"
+            ),
             (
                 "deadline before duration", { $0["stepDeadline"] = "30s" },
                 "spec.steps[0].duration: the step's deadline (30s) ends before its duration (1m)"
@@ -66,19 +75,29 @@ import Testing
             ),
             (
                 "same metric twice",
-                { $0["analysis"] = ["metrics": [["name": "a", "kind": "SuccessRatio"], ["name": "a", "kind": "SuccessRatio"]]] },
+                {
+                    $0["analysis"] = [
+                        "metrics": [["name": "a", "kind": "SuccessRatio"], ["name": "a", "kind": "SuccessRatio"]]
+                    ]
+                },
                 #"spec.analysis.metrics[1]: is there twice: ["a"]"#
             ),
             (
                 "percent for a ratio",
-                { $0["analysis"] = ["metrics": [["name": "a", "kind": "SuccessRatio", "thresholdRange": ["min": 99]]]] },
+                {
+                    $0["analysis"] = [
+                        "metrics": [["name": "a", "kind": "SuccessRatio", "thresholdRange": ["min": 99]]]
+                    ]
+                },
                 "spec.analysis.metrics[0].thresholdRange: is a ratio from 0 to 1"
             ),
             (
                 "unknown variable",
                 {
                     $0["analysis"] = [
-                        "metrics": [["name": "a", "kind": "Query", "query": "x{n=\"{{ ns }}\"}", "thresholdRange": ["max": 1]]]
+                        "metrics": [
+                            ["name": "a", "kind": "Query", "query": "x{n=\"{{ ns }}\"}", "thresholdRange": ["max": 1]]
+                        ]
                     ]
                 }, "'{{ ns }}' is no variable"
             ),
@@ -107,8 +126,9 @@ import Testing
         #expect(
             problems(
                 Adoption.self,
-                ["exceptions": [["client": "a/b/c", "owner": "me", "reason": "old", "expires": "2026-13-01"]]])
-                .contains("spec.exceptions[0].expires: '2026-13-01' is not in the calendar"))
+                ["exceptions": [["client": "a/b/c", "owner": "me", "reason": "old", "expires": "2026-13-01"]]]
+            )
+            .contains("spec.exceptions[0].expires: '2026-13-01' is not in the calendar"))
         #expect(
             problems(Adoption.self, ["selector": ["matchExpressions": [["key": "a", "operator": "In"]]]])
                 .contains("spec.selector.matchExpressions[0].values: needs at least one value with In"))

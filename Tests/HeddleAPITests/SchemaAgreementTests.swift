@@ -40,7 +40,8 @@ import Testing
         #expect(try MetricTemplateSpec.read(["query": "up"], at: "") == MetricTemplateSpec(query: "up"))
         #expect(
             try CanarySpec.read(
-                ["targetRef": ["name": "web"], "service": ["name": "web", "port": 80], "steps": [["weight": 5]]], at: "")
+                ["targetRef": ["name": "web"], "service": ["name": "web", "port": 80], "steps": [["weight": 5]]], at: ""
+            )
                 == CanarySpec(
                     targetRef: TargetRef(name: "web"), service: CanaryService(name: "web", port: 80),
                     steps: [CanaryStep(weight: 5)]))

@@ -1,6 +1,7 @@
 import EnvoyConfig
 import Foundation
 import Logging
+import MeshIdentity
 import NIOHTTP1
 import ServiceLifecycle
 import Testing

@@ -111,17 +111,31 @@ struct NamespacePair: Sendable {
         Thread.detachNewThread {
             defer { done.signal() }
             let namespace = open("/run/netns/\(name)", O_RDONLY | O_CLOEXEC)
-            guard namespace >= 0, setns(namespace, CLONE_NEWNET) == 0 else {
+            guard namespace >= 0, Self.enter(namespace) else {
                 box.result = .failure(Failure(description: "cannot enter \(name): \(errno)"))
                 return
             }
             _ = Glibc.close(namespace)
-            setfsuid(uid)
+            Self.own(uid)
             box.result = Result { try body() }
         }
         done.wait()
         guard let result = box.result else { throw Failure(description: "the thread gave nothing") }
         return try result.get()
+    }
+
+    // Linux calls that the Glibc module does not show.
+    private static func enter(_ namespace: Int32) -> Bool {
+        typealias Setns = @convention(c) (Int32, Int32) -> Int32
+        guard let symbol = dlsym(nil, "setns") else { return false }
+        let cloneNewNet: Int32 = 0x4000_0000
+        return unsafeBitCast(symbol, to: Setns.self)(namespace, cloneNewNet) == 0
+    }
+
+    private static func own(_ uid: UInt32) {
+        typealias Setfsuid = @convention(c) (UInt32) -> Int32
+        guard let symbol = dlsym(nil, "setfsuid") else { return }
+        _ = unsafeBitCast(symbol, to: Setfsuid.self)(uid)
     }
 
     /// Written by one thread before the semaphore is signalled, read by another afterwards.

@@ -1,4 +1,7 @@
+import ArgumentParser
+import EnvoyConfig
 import Logging
+import MeshIdentity
 import Testing
 
 @testable import heddle_agent

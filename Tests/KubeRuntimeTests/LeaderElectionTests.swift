@@ -108,7 +108,6 @@ struct LeaderElectionTests {
         #expect(await eventually { led.all == ["a"] })
         let two = Task { try await second.withLeadership { try await hold("b") } }
         for _ in 0..<20 {
-            let before = cluster.writes.count
             // The leader's renewal and its guard, and the other's polling.
             #expect(await eventually { clock.sleeperCount == 3 })
             clock.advance(by: .seconds(2))

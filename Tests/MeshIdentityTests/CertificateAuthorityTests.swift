@@ -65,7 +65,8 @@ import Testing
     }
 
     @Test func aRequestSignedByAnotherKeyIsRefused() throws {
-        let mine = PrivateKey(), other = PrivateKey()
+        let mine = PrivateKey()
+        let other = PrivateKey()
         let honest = try CertificateSigningRequest(
             version: .v1, subject: DistinguishedName(), privateKey: other.certificateKey, attributes: .init([]))
         let forged = try CertificateSigningRequest(
@@ -105,10 +106,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (nil, 86_400.0), (.seconds(3600), 3600), (.seconds(1), 60), (.seconds(-5), 60),
-        (.seconds(365 * 86_400), 7 * 86_400),
-    ] as [(Duration?, Double)])
+    @Test(
+        arguments: [
+            (nil, 86_400.0), (.seconds(3600), 3600), (.seconds(1), 60), (.seconds(-5), 60),
+            (.seconds(365 * 86_400), 7 * 86_400),
+        ] as [(Duration?, Double)])
     func theLifetimeIsClamped(wish: Duration?, granted: Double) throws {
         let request = try CertificateRequest(identity: cart)
         let issued = try authority.sign(csrPEM: request.csrPEM, identity: cart, ttl: wish, now: now)
@@ -128,7 +130,8 @@ import Testing
 
     @Test func anAuthorityThatWasSavedSignsAgain() async throws {
         let loaded = try CertificateAuthority(
-            trustDomain: "cluster.local", certificatePEM: authority.certificatePEM, privateKeyPEM: authority.privateKeyPEM,
+            trustDomain: "cluster.local", certificatePEM: authority.certificatePEM,
+            privateKeyPEM: authority.privateKeyPEM,
             now: now)
         let request = try CertificateRequest(identity: cart)
         let issued = try loaded.sign(csrPEM: request.csrPEM, identity: cart, now: now)
@@ -139,7 +142,8 @@ import Testing
         let other = try CertificateAuthority.selfSigned(trustDomain: "cluster.local", now: now)
         #expect {
             try CertificateAuthority(
-                trustDomain: "cluster.local", certificatePEM: authority.certificatePEM, privateKeyPEM: other.privateKeyPEM,
+                trustDomain: "cluster.local", certificatePEM: authority.certificatePEM,
+                privateKeyPEM: other.privateKeyPEM,
                 now: now)
         } throws: { "\($0)".contains("does not belong to the certificate") }
     }
@@ -162,7 +166,11 @@ import Testing
                 ServerIdentityPolicy(serverHostname: name, serverIP: nil)
             }
             let result = await verifier.validate(leaf: leaf, intermediates: CertificateStore())
-            if case .validCertificate = result { #expect(name == "heddle-operator.heddle-system.svc") } else { #expect(name == "other.svc") }
+            if case .validCertificate = result {
+                #expect(name == "heddle-operator.heddle-system.svc")
+            } else {
+                #expect(name == "other.svc")
+            }
         }
         #expect(throws: IdentityError.self) { try authority.serverCertificate(dnsNames: [], now: now) }
         #expect(throws: IdentityError.self) {

@@ -171,7 +171,9 @@ import Testing
         var harness = StreamHarness()
         harness.stream.update(ResourceSet(names.map { resource(.route, $0) }))
         harness.subscribe(.route, names)
-        var taken: Set<String> = [], reported: [[String]] = [], responses = 0
+        var taken: Set<String> = []
+        var reported: [[String]] = []
+        var responses = 0
         while let response = harness.stream.nextResponse(at: harness.now) {
             responses += 1
             let members = response.resources.map(\.name)

@@ -2,7 +2,7 @@ import Foundation
 import MeshIdentity
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A real Envoy that takes its configuration from a discovery server on 127.0.0.1.
@@ -21,7 +21,8 @@ final class EnvoyProcess: Sendable {
         let request = try CertificateRequest(identity: identity)
         let issued = try authority.sign(csrPEM: request.csrPEM, identity: identity, now: Date())
         for (name, text) in [
-            ("cert.pem", issued.chainPEM), ("key.pem", request.privateKey.pem), ("root.pem", try authority.trustBundle.pem),
+            ("cert.pem", issued.chainPEM), ("key.pem", request.privateKey.pem),
+            ("root.pem", try authority.trustBundle.pem),
         ] { try text.write(to: directory.appending(path: name), atomically: true, encoding: .utf8) }
         let bootstrap = directory.appending(path: "bootstrap.json")
         try Self.bootstrap(port: discoveryPort, identity: identity, directory: directory.path)

@@ -131,7 +131,9 @@ struct TestProxy: Sendable {
             options.waitForReady = false
             options.timeout = .seconds(20)
             try await client.bidirectionalStreaming(
-                request: StreamingClientRequest { writer in for await request in requests { try await writer.write(request) } },
+                request: StreamingClientRequest { writer in
+                    for await request in requests { try await writer.write(request) }
+                },
                 descriptor: Self.method, serializer: ProtobufSerializer<DeltaRequest>(),
                 deserializer: ProtobufDeserializer<DeltaResponse>(), options: options
             ) { response in

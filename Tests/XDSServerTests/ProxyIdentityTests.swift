@@ -23,10 +23,19 @@ import Testing
     }
 
     @Test(arguments: [
-        ("spiffe://cluster.local/ns/shop/sa/cart", ["NAMESPACE": "bank", "SERVICE_ACCOUNT": "cart"], "claims NAMESPACE"),
-        ("spiffe://cluster.local/ns/shop/sa/cart", ["NAMESPACE": "shop", "SERVICE_ACCOUNT": "root"], "claims SERVICE_ACCOUNT"),
+        (
+            "spiffe://cluster.local/ns/shop/sa/cart", ["NAMESPACE": "bank", "SERVICE_ACCOUNT": "cart"],
+            "claims NAMESPACE"
+        ),
+        (
+            "spiffe://cluster.local/ns/shop/sa/cart", ["NAMESPACE": "shop", "SERVICE_ACCOUNT": "root"],
+            "claims SERVICE_ACCOUNT"
+        ),
         ("spiffe://cluster.local/ns/shop/sa/cart", ["NAMESPACE": "shop"], "claims SERVICE_ACCOUNT \"\""),
-        ("spiffe://elsewhere/ns/shop/sa/cart", ["NAMESPACE": "shop", "SERVICE_ACCOUNT": "cart"], "not of trust domain"),
+        (
+            "spiffe://elsewhere/ns/shop/sa/cart", ["NAMESPACE": "shop", "SERVICE_ACCOUNT": "cart"],
+            "not of trust domain"
+        ),
         ("spiffe://cluster.local/shop/cart", ["NAMESPACE": "shop", "SERVICE_ACCOUNT": "cart"], "names no workload"),
     ])
     func anyOtherIsRefusedWithTheReason(id: String, claims: [String: String], reason: String) {

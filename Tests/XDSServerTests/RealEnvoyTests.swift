@@ -5,7 +5,8 @@ import Testing
 @testable import XDSServer
 
 /// A real Envoy against the real server: what the protocol's rules are for.
-@Suite(.serialized, .enabled(if: EnvoyProcess.isAvailable, "needs Envoy; HEDDLE_ENVOY names it"), .timeLimit(.minutes(2)))
+@Suite(
+    .serialized, .enabled(if: EnvoyProcess.isAvailable, "needs Envoy; HEDDLE_ENVOY names it"), .timeLimit(.minutes(2)))
 struct RealEnvoyTests {
     private let options: AggregatedDiscoveryServer.Options
     private let authority: CertificateAuthority

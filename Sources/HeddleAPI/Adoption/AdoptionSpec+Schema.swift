@@ -14,7 +14,9 @@ extension AdoptionSpec {
             .field("targetPhase", .choice("The phase to reach.", of: targets, default: .observe)),
             .field(
                 "approval",
-                .choice("Whether each phase after Observe needs spec.approvedPhase.", of: Approval.allCases, default: .automatic)),
+                .choice(
+                    "Whether each phase after Observe needs spec.approvedPhase.", of: Approval.allCases,
+                    default: .automatic)),
             .field("approvedPhase", .choice("With Manual approval: the furthest phase that is approved.", of: targets)),
             .field("paused", .boolean("Holds everything where it is.", default: false)),
             .field("batch", AdoptionBatch.schema.defaulting(to: [:])),
@@ -46,7 +48,9 @@ extension AdoptionBatch {
             .field("pause", .duration("Time between the end of a batch and the start of the next.", default: "10s")),
             .field(
                 "workloadDeadline",
-                .duration("Longest time for a workload to become ready after a restart; then it is stepped back.", default: "5m")),
+                .duration(
+                    "Longest time for a workload to become ready after a restart; then it is stepped back.",
+                    default: "5m")),
         ])
 }
 
@@ -59,7 +63,9 @@ extension ObserveGates {
                 "maxAddedLatencyP99",
                 .duration("Highest latency that the mesh may add to the 99th percentile, per hop.", default: "10ms")),
             .field("maxProxyMemory", .quantity("Highest memory of one sidecar, in bytes.", default: "150Mi")),
-            .field("requireTraces", .boolean("Whether traces must arrive too, and agree with the metrics.", default: false)),
+            .field(
+                "requireTraces", .boolean("Whether traces must arrive too, and agree with the metrics.", default: false)
+            ),
         ])
 }
 
@@ -74,7 +80,9 @@ extension StrictGates {
                 .integer(
                     "Failed connections to a workload, beyond those before it became strict, that still keep the step.",
                     minimum: 0, default: 0)),
-            .field("minCertificateValidity", .duration("Certificates must be valid for at least this long.", default: "1h")),
+            .field(
+                "minCertificateValidity", .duration("Certificates must be valid for at least this long.", default: "1h")
+            ),
         ])
 }
 
@@ -85,7 +93,9 @@ extension ResilienceGates {
             .field("soak", .duration("Time that all gates must hold.", default: "10m")),
             .field(
                 "maxErrorRatioIncrease",
-                .number("Highest rise of the error ratio (0 to 1) over the phase's start.", minimum: 0, maximum: 1, default: 0.01)),
+                .number(
+                    "Highest rise of the error ratio (0 to 1) over the phase's start.", minimum: 0, maximum: 1,
+                    default: 0.01)),
             .field(
                 "retryAmplificationMax",
                 .number("Highest ratio of tries to requests.", minimum: 1, maximum: 10, default: 1.2)),
@@ -95,7 +105,8 @@ extension ResilienceGates {
 extension TrafficGates {
     package static let schema = Schema.object(
         "What the Traffic phase watches; it is the end state.",
-        [.field("soak", .duration("Time that all gates must hold before the phase counts as complete.", default: "0s"))])
+        [.field("soak", .duration("Time that all gates must hold before the phase counts as complete.", default: "0s"))]
+    )
 }
 
 extension AdoptionException {
@@ -103,8 +114,11 @@ extension AdoptionException {
         "A client that may go on speaking plaintext, the person who answers for it, and an end.",
         [
             .required(
-                "client", .string("A workload (name or namespace/name) or an IP address.", minLength: 1, maxLength: 317)),
-            .field("workload", .string("The workload that it may call; without it, all.", pattern: .dnsName, maxLength: 253)),
+                "client", .string("A workload (name or namespace/name) or an IP address.", minLength: 1, maxLength: 317)
+            ),
+            .field(
+                "workload",
+                .string("The workload that it may call; without it, all.", pattern: .dnsName, maxLength: 253)),
             .field("port", .integer("The container port; without it, all.", minimum: 1, maximum: 65535)),
             .required("owner", .string("Who answers for it: a person or a team.", minLength: 1, maxLength: 253)),
             .required("reason", .string("Why it is needed.", minLength: 1, maxLength: 1024)),

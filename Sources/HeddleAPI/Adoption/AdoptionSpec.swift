@@ -4,7 +4,10 @@ package import KubeCore
 package struct AdoptionSpec: ResourceSpec {
     package static let resource = GroupVersionResource.adoptions
 
-    package enum Approval: String, Sendable, Codable, CaseIterable { case automatic = "Automatic", manual = "Manual" }
+    package enum Approval: String, Sendable, Codable, CaseIterable {
+        case automatic = "Automatic"
+        case manual = "Manual"
+    }
 
     /// Over the labels of the namespace's Deployments; empty selects all.
     package var selector = LabelSelector()

@@ -5,9 +5,11 @@ extension AdoptionStatus {
         "Where the adoption stands.",
         [
             .field("observedGeneration", .observedGeneration),
-            .field("phase", .choice("The phase that the namespace is in.", of: AdoptionPhase.allCases).absent("Pending")),
+            .field(
+                "phase", .choice("The phase that the namespace is in.", of: AdoptionPhase.allCases).absent("Pending")),
             .field("phaseStartedAt", .time("When the phase started.")),
-            .field("state", .choice("What happens within the phase.", of: AdoptionState.allCases).absent("Progressing")),
+            .field(
+                "state", .choice("What happens within the phase.", of: AdoptionState.allCases).absent("Progressing")),
             .field("gatesHeldSince", .time("Since when all gates of the phase hold.")),
             .field("batchEndedAt", .time("When the last batch ended.")),
             .field(
@@ -50,7 +52,9 @@ extension RestoreRecord {
             .required("name", .string("The changed object's name.")),
             .field(
                 "patch",
-                .string("A JSON merge patch that puts the old values back; without it, the object is Heddle's and is deleted.")),
+                .string(
+                    "A JSON merge patch that puts the old values back; without it, the object is Heddle's and is deleted."
+                )),
         ])
 }
 
@@ -74,13 +78,15 @@ extension AdoptionMeasurements {
         [
             .field("at", .time("When they were taken.")),
             .field("addedLatencyP50Ms", .number("Latency that the mesh adds per hop, median, in milliseconds.")),
-            .field("addedLatencyP99Ms", .number("Latency that the mesh adds per hop, 99th percentile, in milliseconds.")),
+            .field(
+                "addedLatencyP99Ms", .number("Latency that the mesh adds per hop, 99th percentile, in milliseconds.")),
             .field("proxyMemoryBytes", .integer("Memory of the sidecar that uses most, in bytes.", minimum: 0)),
             .field("mutualTLSRequests", .integer("Requests over mutual TLS within the strict window.", minimum: 0)),
             .field("plaintextRequests", .integer("Requests in plaintext within the strict window.", minimum: 0)),
             .field("errorRatioBaseline", .number("Failed share of requests when the phase started, 0 to 1.")),
             .field("errorRatio", .number("Failed share of requests now, 0 to 1.")),
-            .field("latencyP99BaselineMs", .number("99th percentile of latency when the phase started, in milliseconds.")),
+            .field(
+                "latencyP99BaselineMs", .number("99th percentile of latency when the phase started, in milliseconds.")),
             .field("latencyP99Ms", .number("99th percentile of latency now, in milliseconds.")),
             .field("retryAmplification", .number("Tries per request.")),
             .field("tracesReceived", .integer("Traces that arrived within the soak.", minimum: 0)),

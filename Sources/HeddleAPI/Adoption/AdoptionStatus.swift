@@ -59,10 +59,17 @@ package enum AdoptionState: String, Sendable, Codable, CaseIterable {
 /// One workload on its way.
 package struct WorkloadStatus: SchemaDescribed {
     package enum State: String, Sendable, Codable, CaseIterable {
-        case notMeshed = "NotMeshed", restarting = "Restarting", meshed = "Meshed", strict = "Strict", exempt = "Exempt"
+        case notMeshed = "NotMeshed"
+        case restarting = "Restarting"
+        case meshed = "Meshed"
+        case strict = "Strict"
+        case exempt = "Exempt"
         case failed = "Failed"
     }
-    package enum MutualTLS: String, Sendable, Codable, CaseIterable { case permissive = "PERMISSIVE", strict = "STRICT" }
+    package enum MutualTLS: String, Sendable, Codable, CaseIterable {
+        case permissive = "PERMISSIVE"
+        case strict = "STRICT"
+    }
 
     /// The Deployment's name.
     package var name: String

@@ -9,7 +9,8 @@ extension CanarySpec {
             .required(
                 "steps",
                 .list(
-                    "The shares of traffic that a run goes through, in order. Weights may not fall.", of: CanaryStep.schema,
+                    "The shares of traffic that a run goes through, in order. Weights may not fall.",
+                    of: CanaryStep.schema,
                     minItems: 1, maxItems: 32,
                     rules: [
                         .init(
@@ -20,11 +21,16 @@ extension CanarySpec {
             .field("analysis", CanaryAnalysis.schema.defaulting(to: [:])),
             .field(
                 "stepDeadline",
-                .duration("Longest time that a step without its own deadline may take; then the run rolls back.", default: "10m")),
+                .duration(
+                    "Longest time that a step without its own deadline may take; then the run rolls back.",
+                    default: "10m")),
             .field(
                 "progressDeadline",
-                .duration("Longest time for pods to become ready, at the start and at promotion; then the run rolls back.", default: "10m")),
-            .field("bake", .duration("Time after promotion during which a regression still rolls back.", default: "1m")),
+                .duration(
+                    "Longest time for pods to become ready, at the start and at promotion; then the run rolls back.",
+                    default: "10m")),
+            .field(
+                "bake", .duration("Time after promotion during which a regression still rolls back.", default: "1m")),
             .field("paused", .boolean("Holds a run where it is: weights stay and nothing is judged.", default: false)),
         ])
 }
@@ -38,7 +44,10 @@ extension TargetRef {
             .required("name", .string("Its name.", pattern: .dnsName, minLength: 1, maxLength: 253)),
         ])
 
-    private enum SoleChoice: String { case appsV1 = "apps/v1", deployment = "Deployment" }
+    private enum SoleChoice: String {
+        case appsV1 = "apps/v1"
+        case deployment = "Deployment"
+    }
 }
 
 extension CanaryService {
@@ -54,13 +63,17 @@ extension CanaryStep {
     package static let schema = Schema.object(
         "One share of traffic, held until its evidence is in.",
         [
-            .required("weight", .integer("Share of requests that go to the canary, in percent.", minimum: 0, maximum: 100)),
+            .required(
+                "weight", .integer("Share of requests that go to the canary, in percent.", minimum: 0, maximum: 100)),
             .field("duration", .duration("Shortest time at this weight.", default: "1m")),
-            .field("minSamples", .integer("Fewest canary requests at this step for a verdict.", minimum: 0, default: 100)),
+            .field(
+                "minSamples", .integer("Fewest canary requests at this step for a verdict.", minimum: 0, default: 100)),
             .field("deadline", .duration("Longest time at this weight; without it, spec.stepDeadline.")),
             .field(
                 "pause",
-                .boolean("Waits for a person's approval at the end of the step; its deadline does not run meanwhile.", default: false)),
+                .boolean(
+                    "Waits for a person's approval at the end of the step; its deadline does not run meanwhile.",
+                    default: false)),
         ])
 }
 
@@ -70,7 +83,8 @@ extension CanaryReplicas {
         [
             .field("count", .integer("A fixed number of pods.", minimum: 1, maximum: 10000)),
             .field("percent", .integer("Percent of the stable pods, rounded up.", minimum: 1, maximum: 100)),
-            .field("matchWeight", .boolean("As many pods as the step's weight is worth of the stable pods, rounded up.")),
+            .field(
+                "matchWeight", .boolean("As many pods as the step's weight is worth of the stable pods, rounded up.")),
         ],
         rules: [
             .init(
@@ -88,7 +102,7 @@ extension CanaryAnalysis {
                 "alpha",
                 .number(
                     "Highest chance (0 to 1) that an equally good version is ever rejected, over all metrics and looks.",
-                    minimum: 0.000001, maximum: 0.2, default: 0.01)),
+                    minimum: 0.0001, maximum: 0.2, default: 0.01)),
             .field(
                 "tolerance",
                 .number(
@@ -116,7 +130,9 @@ extension CanaryMetric {
     package static let schema = Schema.object(
         "One measurement that can fail a release.",
         [
-            .required("name", .string("Names the metric in status and records.", pattern: .dnsLabel, minLength: 1, maxLength: 63)),
+            .required(
+                "name",
+                .string("Names the metric in status and records.", pattern: .dnsLabel, minLength: 1, maxLength: 63)),
             .required(
                 "kind",
                 .choice(
@@ -128,12 +144,18 @@ extension CanaryMetric {
             .field("thresholdRange", ThresholdRange.schema),
             .field(
                 "query",
-                .string("Query: PromQL that yields one number, with the variables of a MetricTemplate.", minLength: 1, maxLength: 4096)),
+                .string(
+                    "Query: PromQL that yields one number, with the variables of a MetricTemplate.", minLength: 1,
+                    maxLength: 4096)),
             .field("templateRef", TemplateRef.schema),
-            .field("critical", .boolean("Whether the metric can fail a run; otherwise it is only recorded.", default: true)),
+            .field(
+                "critical", .boolean("Whether the metric can fail a run; otherwise it is only recorded.", default: true)
+            ),
             .field(
                 "onInsufficientEvidence",
-                .choice("As spec.analysis.onInsufficientEvidence, for this metric.", of: InsufficientEvidencePolicy.allCases)),
+                .choice(
+                    "As spec.analysis.onInsufficientEvidence, for this metric.", of: InsufficientEvidencePolicy.allCases
+                )),
         ],
         rules: [
             .init(

@@ -61,7 +61,8 @@ package struct CanaryStep: SchemaDescribed {
     package var pause = false
 
     package init(
-        weight: Int, duration: GoDuration = "1m", minSamples: Int = 100, deadline: GoDuration? = nil, pause: Bool = false
+        weight: Int, duration: GoDuration = "1m", minSamples: Int = 100, deadline: GoDuration? = nil,
+        pause: Bool = false
     ) {
         self.weight = weight
         self.duration = duration
@@ -96,7 +97,10 @@ package struct CanaryReplicas: SchemaDescribed {
 /// How a run is judged.
 package struct CanaryAnalysis: SchemaDescribed {
     /// When a step may advance: nothing found against it, or shown to be no worse.
-    package enum AdvanceOn: String, Sendable, Codable, CaseIterable { case noHarm = "NoHarm", provenSafe = "ProvenSafe" }
+    package enum AdvanceOn: String, Sendable, Codable, CaseIterable {
+        case noHarm = "NoHarm"
+        case provenSafe = "ProvenSafe"
+    }
 
     /// Time between two looks at the metrics.
     package var interval: GoDuration = "5s"

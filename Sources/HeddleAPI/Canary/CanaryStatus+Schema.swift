@@ -32,7 +32,8 @@ extension CanaryStatus {
                 TrackCounts.schema.described("Requests since the running step's weight was confirmed.").absent([:])),
             .field(
                 "evidence",
-                .list("What is known of each metric.", of: MetricEvidence.schema, type: .map(keys: ["metric"])).absent([])),
+                .list("What is known of each metric.", of: MetricEvidence.schema, type: .map(keys: ["metric"])).absent(
+                    [])),
             .field("decisions", .decisions),
             .field("message", .string("The state in one sentence.")),
             .field("conditions", .conditions),
@@ -61,16 +62,24 @@ extension MetricEvidence {
             .field("intervals", .integer("Number of intervals that said something.", minimum: 0).absent(0)),
             .field(
                 "logSums",
-                .list("Natural log of the e-values against an equal canary, one per odds ratio.", of: .number("A log e-value."))
-                    .absent([])),
+                .list(
+                    "Natural log of the e-values against an equal canary, one per odds ratio.",
+                    of: .number("A log e-value.")
+                )
+                .absent([])),
             .field(
                 "safeLogSums",
-                .list("Natural log of the e-values against a worse canary, one per odds ratio.", of: .number("A log e-value."))
-                    .absent([])),
+                .list(
+                    "Natural log of the e-values against a worse canary, one per odds ratio.",
+                    of: .number("A log e-value.")
+                )
+                .absent([])),
             .field(
                 "restartLogSums",
-                .list("Natural log of the weighted sums of restarts, one per odds ratio.", of: .number("A log e-value."))
-                    .absent([])),
+                .list(
+                    "Natural log of the weighted sums of restarts, one per odds ratio.", of: .number("A log e-value.")
+                )
+                .absent([])),
             .field("value", .number("Query: the last value, in the query's unit.")),
             .field("problem", .string("Why the source's last answer is no number.")),
         ])

@@ -11,7 +11,9 @@ package struct CustomResourceDefinition: Sendable {
         /// Only with `-o wide`.
         package var isWide: Bool
 
-        package init(_ name: String, type: String = "string", _ path: String, _ description: String, isWide: Bool = false) {
+        package init(
+            _ name: String, type: String = "string", _ path: String, _ description: String, isWide: Bool = false
+        ) {
             self.name = name
             self.type = type
             self.path = path
@@ -25,7 +27,8 @@ package struct CustomResourceDefinition: Sendable {
 
         var json: JSONValue {
             var out: JSONValue = [
-                "name": .string(name), "type": .string(type), "jsonPath": .string(path), "description": .string(description),
+                "name": .string(name), "type": .string(type), "jsonPath": .string(path),
+                "description": .string(description),
             ]
             if isWide { out["priority"] = 1 }
             return out
@@ -99,23 +102,28 @@ extension CustomResourceDefinition {
         _ kind: Resource<Spec, Status>.Type, _ description: String, shortName: String, columns: [Column]
     ) {
         self.init(
-            resource: Spec.resource, description: description, shortNames: [shortName], categories: [HeddleGroup.category],
+            resource: Spec.resource, description: description, shortNames: [shortName],
+            categories: [HeddleGroup.category],
             columns: columns + [.age], spec: Spec.schema, status: Status.schema)
     }
 
     /// Heddle's own kinds.
     package static let heddle: [CustomResourceDefinition] = [
         .init(
-            Mesh.self, "The mesh of a cluster, and what Heddle needs to know of it. Usually there is one, named default.",
+            Mesh.self,
+            "The mesh of a cluster, and what Heddle needs to know of it. Usually there is one, named default.",
             shortName: "mesh",
             columns: [
                 .init("Provider", ".spec.provider", "The mesh that Heddle drives."),
                 .ready,
-                .init("Connected", type: "integer", ".status.proxies.connected", "Sidecars with an open configuration stream."),
+                .init(
+                    "Connected", type: "integer", ".status.proxies.connected",
+                    "Sidecars with an open configuration stream."),
                 .init("Synced", type: "integer", ".status.proxies.synced", "Sidecars with their newest configuration."),
             ]),
         .init(
-            Adoption.self, "Brings the workloads of a namespace into the mesh in four phases, each gated by measurements.",
+            Adoption.self,
+            "Brings the workloads of a namespace into the mesh in four phases, each gated by measurements.",
             shortName: "adopt",
             columns: [
                 .init("Phase", ".status.phase", "The phase that the namespace is in."),
@@ -130,13 +138,18 @@ extension CustomResourceDefinition {
                 .init("Target", ".spec.targetRef.name", "The Deployment."),
                 .init("Phase", ".status.phase", "The state of the release."),
                 .init("Step", type: "integer", ".status.step", "Index of the running step."),
-                .init("Weight", type: "integer", ".status.desiredWeightPercent", "Share wanted on the canary, in percent."),
-                .init("Observed", type: "number", ".status.observedWeightPercent", "Share measured on the canary, in percent.", isWide: true),
+                .init(
+                    "Weight", type: "integer", ".status.desiredWeightPercent", "Share wanted on the canary, in percent."
+                ),
+                .init(
+                    "Observed", type: "number", ".status.observedWeightPercent",
+                    "Share measured on the canary, in percent.", isWide: true),
                 .init("Waiting", ".status.waitingFor", "Why the phase does not move on."),
                 .init("Message", ".status.message", "The state in one sentence.", isWide: true),
             ]),
         .init(
-            ServicePolicy.self, "How calls of one Service behave when it is slow, failing or overloaded.", shortName: "svcpol",
+            ServicePolicy.self, "How calls of one Service behave when it is slow, failing or overloaded.",
+            shortName: "svcpol",
             columns: [.init("Service", ".spec.service", "The Service."), .ready]),
         .init(
             MetricTemplate.self, "A PromQL query that several Canaries share.", shortName: "mtpl",

@@ -14,7 +14,8 @@ extension CustomResourceDefinition {
         networking(
             .destinationRules, "What happens to traffic for a host after routing.", shortName: "dr",
             columns: [.init("Host", ".spec.host", "The host.")], spec: destinationRule),
-        networking(.sidecars, "What the sidecars of a namespace need to reach.", shortName: nil, columns: [], spec: sidecar),
+        networking(
+            .sidecars, "What the sidecars of a namespace need to reach.", shortName: nil, columns: [], spec: sidecar),
         .init(
             resource: .peerAuthentications, otherVersions: ["v1beta1"],
             description: "Whether workloads accept plaintext beside mutual TLS.", shortNames: ["pa"],
@@ -39,7 +40,12 @@ extension CustomResourceDefinition {
     private static let anyStatus = Schema.open("What became of the object.")
     private static let names = Schema.string("A name.")
 
-    private enum TLSMode: String, CaseIterable { case unset = "UNSET", disable = "DISABLE", permissive = "PERMISSIVE", strict = "STRICT" }
+    private enum TLSMode: String, CaseIterable {
+        case unset = "UNSET"
+        case disable = "DISABLE"
+        case permissive = "PERMISSIVE"
+        case strict = "STRICT"
+    }
 
     private static let selector = Schema.open(
         "Selects pods; without it, the whole namespace.",
@@ -76,7 +82,9 @@ extension CustomResourceDefinition {
                                         "One destination.",
                                         [
                                             .field("destination", destination),
-                                            .field("weight", .integer("Share of requests, relative to the others.", minimum: 0)),
+                                            .field(
+                                                "weight",
+                                                .integer("Share of requests, relative to the others.", minimum: 0)),
                                         ]))),
                             .field("timeout", .string("For the whole request.")),
                             .field(
@@ -122,7 +130,8 @@ extension CustomResourceDefinition {
                 "egress",
                 .list(
                     "Listeners for outgoing traffic.",
-                    of: .open("One listener.", [.field("hosts", .list("namespace/host that may be reached.", of: names))]))),
+                    of: .open(
+                        "One listener.", [.field("hosts", .list("namespace/host that may be reached.", of: names))]))),
             .field("outboundTrafficPolicy", .open("What happens to unknown destinations.")),
         ])
 

@@ -7,20 +7,28 @@ extension MeshSpec {
             .field(
                 "provider",
                 .choice(
-                    "The mesh that Heddle drives; Native: Heddle is the mesh.", of: Provider.allCases, default: .native)),
+                    "The mesh that Heddle drives; Native: Heddle is the mesh.", of: Provider.allCases, default: .native)
+            ),
             .field(
                 "trustDomain",
-                .string("The trust domain of SPIFFE identities.", pattern: .dnsName, maxLength: 253, default: "cluster.local")),
+                .string(
+                    "The trust domain of SPIFFE identities.", pattern: .dnsName, maxLength: 253,
+                    default: "cluster.local")),
             .field(
                 "rootNamespace",
-                .string("The namespace of mesh-wide objects.", pattern: .dnsLabel, maxLength: 63, default: "heddle-system")),
+                .string(
+                    "The namespace of mesh-wide objects.", pattern: .dnsLabel, maxLength: 63, default: "heddle-system")),
             .field("revision", .string("Istio: the control plane's revision.", pattern: .dnsLabel, maxLength: 63)),
             .field(
                 "clusterName",
-                .string("This cluster's name in metrics and federation.", pattern: .dnsName, maxLength: 253, default: "default")),
+                .string(
+                    "This cluster's name in metrics and federation.", pattern: .dnsName, maxLength: 253,
+                    default: "default")),
             .field(
                 "network",
-                .string("This cluster's network; clusters on one network reach each other's pods.", pattern: .dnsName, maxLength: 253)),
+                .string(
+                    "This cluster's network; clusters on one network reach each other's pods.", pattern: .dnsName,
+                    maxLength: 253)),
             .field("prometheus", PrometheusSource.schema),
             .field("tracing", TracingBackend.schema),
             .field("proxy", ProxySettings.schema.defaulting(to: [:])),
@@ -81,7 +89,9 @@ extension ProxyResources {
             .field(
                 "requests",
                 ResourceAmounts.schema.described("What is reserved.").defaulting(to: ["cpu": "20m", "memory": "48Mi"])),
-            .field("limits", ResourceAmounts.schema.described("What is allowed at most.").defaulting(to: ["memory": "256Mi"])),
+            .field(
+                "limits",
+                ResourceAmounts.schema.described("What is allowed at most.").defaulting(to: ["memory": "256Mi"])),
         ])
 }
 

@@ -5,7 +5,10 @@ package struct MeshSpec: ResourceSpec {
     package static let resource = GroupVersionResource.meshes
 
     package enum Provider: String, Sendable, Codable, CaseIterable {
-        case native = "Native", istio = "Istio", linkerd = "Linkerd", consul = "Consul"
+        case native = "Native"
+        case istio = "Istio"
+        case linkerd = "Linkerd"
+        case consul = "Consul"
     }
 
     package var provider = Provider.native
@@ -37,7 +40,10 @@ package struct PrometheusSource: SchemaDescribed {
 }
 
 package struct TracingBackend: SchemaDescribed {
-    package enum Provider: String, Sendable, Codable, CaseIterable { case otlp = "OTLP", zipkin = "Zipkin" }
+    package enum Provider: String, Sendable, Codable, CaseIterable {
+        case otlp = "OTLP"
+        case zipkin = "Zipkin"
+    }
 
     package var provider = Provider.otlp
     /// `host:port`.

@@ -18,7 +18,8 @@ extension Schema {
                 .required("status", .choice("True, False or Unknown.", of: [Condition.Status.true, .false, .unknown])),
                 .field("observedGeneration", .integer("The metadata.generation that this was said of.", minimum: 0)),
                 .required("lastTransitionTime", .time("When the status last changed.")),
-                .required("reason", .string("Why, as one PascalCase word from a closed list.", minLength: 1, maxLength: 1024)),
+                .required(
+                    "reason", .string("Why, as one PascalCase word from a closed list.", minLength: 1, maxLength: 1024)),
                 .required("message", .string("Why, as a sentence.", maxLength: 32768)),
             ]), type: .map(keys: ["type"])
     ).absent([])
@@ -33,7 +34,9 @@ extension Schema {
         .object(
             description,
             [
-                .field("matchLabels", .map("Labels that must have exactly these values.", of: .string("The label's value."))),
+                .field(
+                    "matchLabels",
+                    .map("Labels that must have exactly these values.", of: .string("The label's value."))),
                 .field(
                     "matchExpressions",
                     .list(

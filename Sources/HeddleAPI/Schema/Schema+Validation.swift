@@ -53,7 +53,9 @@ extension Schema {
         if let pattern, let regex = try? Regex(pattern.expression), text.wholeMatch(of: regex) == nil {
             return "'\(text)' must be \(pattern.meaning)"
         }
-        if format == "date-time", Timestamp(text) == nil { return "'\(text)' must be a time such as 2026-01-31T12:00:00Z" }
+        if format == "date-time", Timestamp(text) == nil {
+            return "'\(text)' must be a time such as 2026-01-31T12:00:00Z"
+        }
         return nil
     }
 
@@ -64,7 +66,8 @@ extension Schema {
         return nil
     }
 
-    private func validate(_ elements: [JSONValue], of items: Schema, _ type: ListType, at path: String) -> [FieldError] {
+    private func validate(_ elements: [JSONValue], of items: Schema, _ type: ListType, at path: String) -> [FieldError]
+    {
         var faults: [FieldError] = []
         if let minItems, elements.count < minItems {
             faults.append(FieldError(path: path, message: "must have at least \(minItems) entries"))

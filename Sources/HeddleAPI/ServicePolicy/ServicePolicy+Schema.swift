@@ -4,7 +4,8 @@ extension ServicePolicySpec {
     package static let schema = Schema.object(
         "How calls of one Service behave when it is slow, failing or overloaded.",
         [
-            .required("service", .string("A Service of the same namespace.", pattern: .dnsLabel, minLength: 1, maxLength: 63)),
+            .required(
+                "service", .string("A Service of the same namespace.", pattern: .dnsLabel, minLength: 1, maxLength: 63)),
             .field("timeout", .duration("Longest time for a request with all its tries.")),
             .field(
                 "retries",
@@ -15,7 +16,9 @@ extension ServicePolicySpec {
             .field("retryBudget", RetryBudget.schema),
             .field("circuitBreaker", CircuitBreaker.schema),
             .field("outlierDetection", OutlierDetection.schema),
-            .field("loadBalancing", .choice("How an endpoint is chosen; without it, the mesh's own.", of: LoadBalancing.allCases)),
+            .field(
+                "loadBalancing",
+                .choice("How an endpoint is chosen; without it, the mesh's own.", of: LoadBalancing.allCases)),
         ])
 }
 
@@ -27,7 +30,8 @@ extension RetryPolicy {
                 "methods",
                 .list(
                     "HTTP methods; empty: every method that no other entry names.",
-                    of: .choice("An HTTP method.", of: HTTPMethod.allCases), type: .set, maxItems: HTTPMethod.allCases.count
+                    of: .choice("An HTTP method.", of: HTTPMethod.allCases), type: .set,
+                    maxItems: HTTPMethod.allCases.count
                 ).defaulting(to: [])),
             .field("attempts", .integer("Tries after the first; 0: none.", minimum: 0, maximum: 10, default: 2)),
             .field("perTryTimeout", .duration("Longest time for one try.")),
@@ -40,14 +44,18 @@ extension RetryPolicy {
         ])
 
     private static let retryCondition = Pattern(
-        #"^([a-z0-9]+(-[a-z0-9]+)*|[1-5][0-9][0-9])$"#, meaning: "a retry condition such as connect-failure, 5xx or 503")
+        #"^([a-z0-9]+(-[a-z0-9]+)*|[1-5][0-9][0-9])$"#, meaning: "a retry condition such as connect-failure, 5xx or 503"
+    )
 }
 
 extension RetryBudget {
     package static let schema = Schema.object(
         "Bounds retries by the traffic itself, so that they cannot multiply an outage.",
         [
-            .field("percent", .number("Retries in flight, in percent of the requests in flight.", minimum: 0, maximum: 100, default: 20)),
+            .field(
+                "percent",
+                .number(
+                    "Retries in flight, in percent of the requests in flight.", minimum: 0, maximum: 100, default: 20)),
             .field("minConcurrency", .integer("Retries in flight that are always allowed.", minimum: 0, default: 3)),
         ])
 }
@@ -83,7 +91,8 @@ extension OutlierDetection {
         rules: [
             .init(
                 "self.consecutive5xxErrors > 0 || self.consecutiveGatewayErrors > 0",
-                "nothing is counted: set consecutive5xxErrors or consecutiveGatewayErrors above 0, or remove outlierDetection")
+                "nothing is counted: set consecutive5xxErrors or consecutiveGatewayErrors above 0, or remove outlierDetection"
+            )
         ])
 }
 

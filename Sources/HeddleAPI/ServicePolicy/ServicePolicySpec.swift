@@ -5,7 +5,9 @@ package struct ServicePolicySpec: ResourceSpec {
     package static let resource = GroupVersionResource.servicePolicies
 
     package enum LoadBalancing: String, Sendable, Codable, CaseIterable {
-        case roundRobin = "RoundRobin", leastRequest = "LeastRequest", random = "Random"
+        case roundRobin = "RoundRobin"
+        case leastRequest = "LeastRequest"
+        case random = "Random"
     }
 
     /// A Service of the same namespace.
@@ -24,8 +26,15 @@ package struct ServicePolicySpec: ResourceSpec {
 }
 
 package enum HTTPMethod: String, Sendable, Codable, CaseIterable {
-    case get = "GET", head = "HEAD", options = "OPTIONS", trace = "TRACE", put = "PUT", delete = "DELETE", post = "POST"
-    case patch = "PATCH", connect = "CONNECT"
+    case get = "GET"
+    case head = "HEAD"
+    case options = "OPTIONS"
+    case trace = "TRACE"
+    case put = "PUT"
+    case delete = "DELETE"
+    case post = "POST"
+    case patch = "PATCH"
+    case connect = "CONNECT"
 }
 
 package struct RetryPolicy: SchemaDescribed {

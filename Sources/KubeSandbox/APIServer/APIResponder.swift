@@ -17,7 +17,7 @@ struct APIResponder: Sendable {
         do throws(APIError) {
             if let answer = publicAnswer(path) { return answer }
             let caller = try authenticate(request)
-            let accept = MediaType(accept: request.headers[.accept])
+            let accept = AnswerForm(accept: request.headers[.accept])
             if let resource = path.resource {
                 return try await respond(to: request, path, resource, caller, accept)
             }
@@ -44,7 +44,7 @@ struct APIResponder: Sendable {
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "swiftc", "platform": "linux/amd64",
     ]
 
-    private func document(_ path: RequestPath, _ accept: MediaType, _ header: String) throws(APIError) -> Response {
+    private func document(_ path: RequestPath, _ accept: AnswerForm, _ header: String) throws(APIError) -> Response {
         let discovery = Discovery(types: server.registry.all)
         let segments = path.segments
         var found: JSONValue?
@@ -81,7 +81,7 @@ struct APIResponder: Sendable {
     // MARK: - Resources
 
     private func respond(
-        to request: Request, _ path: RequestPath, _ resource: RequestPath.Resource, _ caller: Caller, _ accept: MediaType
+        to request: Request, _ path: RequestPath, _ resource: RequestPath.Resource, _ caller: Caller, _ accept: AnswerForm
     ) async throws(APIError) -> Response {
         guard let type = server.registry.type(group: resource.group, version: resource.version, resource: resource.resource)
         else { throw .noSuchResource() }
@@ -95,12 +95,19 @@ struct APIResponder: Sendable {
         if accept == .none { throw HTTPAnswer.notAcceptable }
         call.verb = try verb(of: request, resource, path)
         if call.verb == .watch { return try watch(call, type, request, accept) }
-        call.body = try await body(of: request, call.verb)
-        let answer = try await server.handle(call, caller: caller)
-        return HTTPAnswer.render(answer, accept, include: Self.include(path), now: server.now())
+        call.body = try await body(of: request)
+        do {
+            let answer = try await server.handle(call, caller: caller)
+            return HTTPAnswer.render(answer, accept, include: Self.include(path), now: server.now())
+        } catch {
+            // Of an object that is to be made, only the body knows the name.
+            var named = resource
+            named.name = resource.name ?? call.body?[path: "metadata", "name"]?.string
+            return HTTPAnswer.failure(error, named, server.registry)
+        }
     }
 
-    private func watch(_ call: APIRequest, _ type: ResourceType, _ request: Request, _ accept: MediaType) throws(APIError)
+    private func watch(_ call: APIRequest, _ type: ResourceType, _ request: Request, _ accept: AnswerForm) throws(APIError)
         -> Response
     {
         let frames = WatchFrames(
@@ -138,20 +145,20 @@ struct APIResponder: Sendable {
         }
     }
 
-    private func body(of request: Request, _ verb: APIRequest.Verb) async throws(APIError) -> JSONValue? {
+    private func body(of request: Request) async throws(APIError) -> JSONValue? {
         let type = Self.mediaType(request.headers[.contentType])
-        if type.contains("protobuf") || type.contains("cbor") {
-            throw .unsupportedMediaType(
-                "the body of the request was in an unknown format - accepted media types include: application/json,"
-                    + " application/yaml")
-        }
         do {
             let buffer = try await request.body.collect(upTo: Self.bodyLimit)
             if buffer.readableBytes == 0 { return nil }
             let bytes = Array(buffer.readableBytesView)
+            if type == "application/vnd.kubernetes.protobuf" { return try ProtobufBody.parse(bytes) }
             return type.hasSuffix("yaml") ? try JSONValue.parse(yaml: bytes) : try JSONValue.parse(bytes)
         } catch let error as JSONSyntaxError {
             throw .badRequest("the body of the request is not valid JSON: \(error)")
+        } catch let error as ProtobufBody.Unreadable {
+            throw .unsupportedMediaType(
+                "the body of the request was in an unknown format (\(error)) - accepted media types include:"
+                    + " application/json, application/yaml")
         } catch {
             throw .badRequest("the body of the request cannot be read: \(error)")
         }

@@ -142,7 +142,7 @@ extension APIServer {
         if options.isDryRun { return Answer(body: .json(object), type: type, warnings: warnings) }
         if WriteStrategy.isSame(object, old) { return Answer(body: .stored(current), type: type, warnings: warnings) }
         let isGone = Self.isFinished(object)
-        switch store.commit(type.collection, current.key, expected: current.revision, json: isGone ? nil : stored(object, type)) {
+        switch store.commit(type.collection, current.key, expected: current.revision, json: isGone ? .none : stored(object, type)) {
         case .stale: return nil
         case .done(let result):
             if isGone { afterRemoval(result, type) } else { afterWrite(result, type) }

@@ -97,7 +97,7 @@ extension APIServer {
     /// The object that a watch event carries; for a bookmark, an object with nothing but its revision.
     static func json(of event: StoreEvent, _ type: ResourceType) -> JSONValue {
         if let object = event.object { return type.present(object.json) }
-        var metadata: JSONValue = ["resourceVersion": .string(String(event.revision)), "creationTimestamp": nil]
+        var metadata: JSONValue = ["resourceVersion": .string(String(event.revision)), "creationTimestamp": .null]
         if event.initialEventsEnd { metadata["annotations"] = ["k8s.io/initial-events-end": "true"] }
         return ["kind": .string(type.kind), "apiVersion": .string(type.apiVersion), "metadata": metadata]
     }

@@ -64,7 +64,7 @@ extension APIServer {
         for name in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] { own[name] = metadata[name] }
         var status: JSONValue = ["replicas": .int(object.value(at: scale.statusReplicas[...])?.int ?? 0)]
         if let path = scale.selector {
-            status["selector"] = path.isEmpty ? nil : object.value(at: path[...])
+            status["selector"] = path.isEmpty ? .none : object.value(at: path[...])
         } else if let selector = try? object[path: "spec", "selector"]?.decode(LabelSelector.self) {
             status["selector"] = .string(selector.query)
         }
@@ -139,7 +139,7 @@ extension APIServer {
             var json = current.json
             json[path: "spec", "finalizers"] = request.body?[path: "spec", "finalizers"] ?? []
             let isGone = Self.isFinished(json)
-            switch store.commit(type.collection, current.key, expected: current.revision, json: isGone ? nil : json) {
+            switch store.commit(type.collection, current.key, expected: current.revision, json: isGone ? .none : json) {
             case .stale: continue
             case .done(let stored): return Answer(body: .stored(stored), type: type)
             }

@@ -90,7 +90,7 @@ final class Admission {
             if let labels, !selector.matches(labels) { return false }
         }
         if let selector = hook.objectSelector {
-            let candidates = [object, attributes.old].compactMap { $0?[path: "metadata", "labels"]?.stringMap ?? [:] }
+            let candidates = [object, attributes.old].compactMap { $0 }.map { $0[path: "metadata", "labels"]?.stringMap ?? [:] }
             if !candidates.contains(where: selector.matches) { return false }
         }
         return true

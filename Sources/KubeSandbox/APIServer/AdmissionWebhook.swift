@@ -59,7 +59,8 @@ struct AdmissionWebhook: Sendable {
         }
     }
 
-    /// `pods`, `pods/status`, `pods/*`, `*`, `*/status`, `*/*`: a pattern without a slash means no subresource.
+    /// `pods`, `pods/status`, `pods/*`, `*`, `*/status`, `*/*`: a pattern without a slash means the resource itself only, one
+    /// that ends in `/*` means it and its subresources.
     static func matches(_ pattern: String, _ resource: String, _ subresource: String?) -> Bool {
         let parts = pattern.split(separator: "/", maxSplits: 1).map(String.init)
         guard let first = parts.first, first == "*" || first == resource else { return false }

@@ -79,7 +79,7 @@ extension CRDSchema {
             errors.append(FieldError(path: path, message: "Too many: \(members.count): must have at most \(most) items"))
         }
         let properties = schema["properties"]?.object ?? [:]
-        let additional = schema["additionalProperties"].flatMap { $0.object == nil ? nil : $0 }
+        let additional = schema["additionalProperties"].flatMap { $0.object == nil ? .none : $0 }
         for (name, member) in members {
             if schema["x-root"] != nil, name == "metadata" { continue }
             if let child = properties[name] ?? additional { check(member, child, at: join(name), &errors) }

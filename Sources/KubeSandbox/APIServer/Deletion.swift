@@ -57,7 +57,7 @@ struct Deletion: Sendable {
         if isSameWait, finalizers.count == (metadata["finalizers"]?.array ?? []).count { return .nothing }
         var marked = object
         marked.change("metadata") { metadata in
-            metadata["finalizers"] = finalizers.isEmpty ? nil : JSONValue(finalizers)
+            metadata["finalizers"] = finalizers.isEmpty ? .none : JSONValue(finalizers)
             guard !isSameWait else { return }
             metadata["deletionTimestamp"] = .string(KubeTime.format(now.addingTimeInterval(Double(grace))))
             metadata["deletionGracePeriodSeconds"] = .int(grace)

@@ -35,7 +35,7 @@ enum HTTPAnswer {
             if let resource {
                 let type = registry.type(group: resource.group, version: resource.version, resource: resource.resource)
                 details["name"] = resource.name.map(JSONValue.string)
-                details["group"] = resource.group.isEmpty ? nil : .string(resource.group)
+                details["group"] = resource.group.isEmpty ? .none : .string(resource.group)
                 details["kind"] = .string(error.reason == "Invalid" ? type?.kind ?? resource.resource : resource.resource)
             }
             if error.code == 409 { details.changeEach("causes") { $0["reason"] = "FieldManagerConflict" } }
@@ -47,7 +47,7 @@ enum HTTPAnswer {
 
     // MARK: - Answers
 
-    static func render(_ answer: Answer, _ accept: MediaType, include: PrinterTable.Include, now: Date) -> Response {
+    static func render(_ answer: Answer, _ accept: AnswerForm, include: PrinterTable.Include, now: Date) -> Response {
         var response = body(answer, accept, include, now)
         for warning in answer.warnings {
             let quoted = warning.flatMap { $0 == "\"" || $0 == "\\" ? ["\\", $0] : $0.isNewline ? [" "] : [$0] }
@@ -58,7 +58,7 @@ enum HTTPAnswer {
         return response
     }
 
-    private static func body(_ answer: Answer, _ accept: MediaType, _ include: PrinterTable.Include, _ now: Date) -> Response {
+    private static func body(_ answer: Answer, _ accept: AnswerForm, _ include: PrinterTable.Include, _ now: Date) -> Response {
         switch (answer.body, accept) {
         case (.list(let page, let token), .table):
             let objects = page.items.map { answer.type.present($0.json) }
@@ -149,7 +149,7 @@ extension ResourceType {
 /// Writes watch events as lines of JSON in the form that the client asked for.
 struct WatchFrames: Sendable {
     let type: ResourceType
-    let accept: MediaType
+    let accept: AnswerForm
     let include: PrinterTable.Include
     let now: @Sendable () -> Date
 

@@ -88,7 +88,7 @@ struct ManagedFields: Sendable, Equatable {
 
     /// What is written on every object by the server and belongs to nobody.
     static let unowned: FieldSet = {
-        var set = FieldSet()
+        var set = FieldSet.member
         for name in ["apiVersion", "kind"] { set.insert(["f:" + name]) }
         set.insert(["f:metadata"])
         for name in [

@@ -75,7 +75,7 @@ struct MergeSchema: Sendable {
     }
 
     /// A key field's value when the element does not carry it.
-    static func keyDefault(_ key: String) -> JSONValue? { key == "protocol" ? "TCP" : nil }
+    static func keyDefault(_ key: String) -> JSONValue? { key == "protocol" ? .some("TCP") : .none }
 
     private init(_ source: Source) { self.source = source }
 

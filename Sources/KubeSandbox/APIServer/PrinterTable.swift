@@ -34,7 +34,7 @@ enum PrinterTable {
         let columns = columns(of: type)
         return [
             "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
-            "columnDefinitions": headers ? .array(columns.map(definition)) : nil,
+            "columnDefinitions": headers ? .array(columns.map(definition)) : .null,
             "rows": .array(objects.map { row($0, columns, include, now) }),
         ]
     }

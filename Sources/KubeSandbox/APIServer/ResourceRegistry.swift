@@ -43,18 +43,6 @@ final class ResourceRegistry: Sendable {
         type(group: gvr.group, version: gvr.version, resource: gvr.resource)
     }
 
-    /// Looks a type up by what an object says of itself.
-    func type(apiVersion: String, kind: String) -> ResourceType? {
-        state.withLock { state in state.types.values.first { $0.kind == kind && $0.apiVersion == apiVersion } }
-    }
-
-    /// The type to use for an object of a collection of the store.
-    func type(collection: String) -> ResourceType? {
-        state.withLock { state in
-            state.types.values.filter { $0.collection == collection }.min { ($0.group, $0.version) < ($1.group, $1.version) }
-        }
-    }
-
     /// Replaces what a definition provides.
     func install(_ types: [ResourceType], definition name: String) {
         state.withLock { state in

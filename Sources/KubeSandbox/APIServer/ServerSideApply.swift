@@ -135,7 +135,7 @@ struct ServerSideApply {
         if gone.children.isEmpty { return value }
         let rest = prune(value, given: gone, kept: kept ?? FieldSet(), schema)
         let isEmptied = rest != value && (rest.object?.isEmpty ?? rest.array?.isEmpty ?? false)
-        return isEmptied && kept == nil ? nil : rest
+        return isEmptied && kept == nil ? .none : rest
     }
 
     private static func withoutNulls(_ value: JSONValue) -> JSONValue {

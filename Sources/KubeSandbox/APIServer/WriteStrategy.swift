@@ -20,10 +20,10 @@ struct WriteStrategy: Sendable {
                 metadata[name] = nil
             }
             metadata["name"] = .string(key.name)
-            metadata["namespace"] = key.namespace.isEmpty ? nil : .string(key.namespace)
+            metadata["namespace"] = key.namespace.isEmpty ? .none : .string(key.namespace)
             metadata["uid"] = .string(uid)
             metadata["creationTimestamp"] = .string(now)
-            metadata["generation"] = type.hasGeneration ? 1 : nil
+            metadata["generation"] = type.hasGeneration ? 1 : .none
         }
         // Nodes register with their status; of everything else it is observed, later.
         if type.hasStatus, type.qualifiedName != "nodes" { object["status"] = nil }

@@ -53,7 +53,8 @@ struct DeploymentController: Reconciler {
         case .create(let replicaSet):
             do {
                 cache.observe(.replicaSets, try await api.create(.replicaSets, replicaSet))
-            } catch where error.isAlreadyExists {
+            } catch {
+                guard error.isAlreadyExists else { throw error }
                 // Ours from a moment ago, or another's: then the next try takes another name.
                 let existing = try await api.get(.replicaSets, namespace: namespace, name: replicaSet.name)
                 let isOurs = existing.controllerReference?.uid == deployment.uid && DeploymentView(object: deployment).runs(existing)

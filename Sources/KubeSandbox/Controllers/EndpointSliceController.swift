@@ -63,7 +63,9 @@ struct EndpointSliceController: Reconciler {
         guard let old else {
             do {
                 cache.observe(resource, try await api.create(resource, object))
-            } catch where error.isAlreadyExists {}
+            } catch {
+                if !error.isAlreadyExists { throw error }
+            }
             return
         }
         var target = old.json

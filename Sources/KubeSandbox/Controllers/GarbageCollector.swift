@@ -112,6 +112,8 @@ struct GarbageCollector: Sendable {
         do {
             _ = try await api.patch(
                 resource, namespace: object.namespace, name: object.name, ["metadata": ["finalizers": JSONValue(rest)]])
-        } catch where error.isNotFound {}
+        } catch {
+            if !error.isNotFound { throw error }
+        }
     }
 }

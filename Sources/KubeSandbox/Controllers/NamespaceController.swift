@@ -45,7 +45,9 @@ struct NamespaceController: Reconciler {
     private func ensure(_ resource: GroupVersionResource, _ object: KubeObject) async throws {
         do {
             cache.observe(resource, try await api.create(resource, object))
-        } catch where error.isAlreadyExists {}
+        } catch {
+            if !error.isAlreadyExists { throw error }
+        }
     }
 
     /// Deletes what is inside; when nothing is left, the namespace's own finalizer.
@@ -68,7 +70,9 @@ struct NamespaceController: Reconciler {
         finalized.json.set(.array(finalizers.filter { $0 != "kubernetes" }), at: ["spec", "finalizers"])
         do {
             _ = try await api.update(.namespaces, finalized, subresource: "finalize")
-        } catch where error.isNotFound {}
+        } catch {
+            if !error.isNotFound { throw error }
+        }
         return nil
     }
 }

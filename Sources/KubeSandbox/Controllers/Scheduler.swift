@@ -25,7 +25,8 @@ struct Scheduler: Reconciler {
         do {
             _ = try await api.perform(
                 APIRequest(.create, .pods, namespace: pod.namespace, name: pod.name, subresource: "binding", body: binding))
-        } catch where error.isNotFound || error.isConflict {
+        } catch {
+            guard error.isNotFound || error.isConflict else { throw error }
             // Gone, or bound meanwhile; if not, the watch brings it here again.
             return .seconds(1)
         }

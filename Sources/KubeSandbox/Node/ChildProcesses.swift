@@ -29,6 +29,8 @@ package final class ChildProcesses: Sendable {
     private struct State {
         var running: [pid_t: ChildProcess] = [:]
         var strangers: [pid_t: ContinuousClock.Instant] = [:]
+        /// Process groups that were led by children: whoever is in one belongs here.
+        var groups: Set<pid_t> = []
         var isReaping = false
     }
     private let state = Mutex(State())
@@ -80,6 +82,8 @@ package final class ChildProcesses: Sendable {
             guard code == 0 else { return .failure(SpawnError(program: program, code: code)) }
             let child = ChildProcess(pid: pid, leadsGroup: newSession)
             state.running[pid] = child
+            if state.groups.count > 30_000 { state.groups = [] }
+            if newSession { state.groups.insert(pid) }
             let starts = !state.isReaping
             state.isReaping = true
             return .success((child, starts))
@@ -111,27 +115,35 @@ package final class ChildProcesses: Sendable {
             }
             // `si_pid` is behind a union that Swift does not import; it is at the same place on 64-bit Linux.
             let pid = withUnsafeBytes(of: &info) { $0.load(fromByteOffset: 16, as: pid_t.self) }
+            let group = getpgid(pid)
             let isOurs = state.withLock { state in
-                if state.running[pid] != nil { return true }
+                if state.running[pid] != nil || state.groups.contains(group) { return true }
                 let seen = state.strangers[pid] ?? .now
                 state.strangers[pid] = seen
                 return .now - seen > .seconds(2)
             }
-            guard isOurs else {
-                usleep(50_000)
-                continue
+            if isOurs {
+                collect(pid)
+            } else {
+                // A stranger hides those behind it.
+                for pid in state.withLock({ Array($0.running.keys) }) { collect(pid) }
+                usleep(20_000)
             }
-            var status: Int32 = 0
-            guard waitpid(pid, &status, WNOHANG) == pid else { continue }
-            let child = state.withLock { state in
-                state.strangers[pid] = nil
-                return state.running.removeValue(forKey: pid)
-            }
-            guard let child else { continue }
-            // What the leader leaves behind in its group goes with it, as with a container's PID namespace.
-            child.killGroup(SIGKILL, evenIfEnded: true)
-            child.end(status & 0x7f == 0 ? .exited((status >> 8) & 0xff) : .signalled(status & 0x7f))
         }
+    }
+
+    /// Takes the status of a child that has ended; does nothing while it runs.
+    private func collect(_ pid: pid_t) {
+        var status: Int32 = 0
+        guard waitpid(pid, &status, WNOHANG) == pid else { return }
+        let child = state.withLock { state in
+            state.strangers[pid] = nil
+            return state.running.removeValue(forKey: pid)
+        }
+        guard let child else { return }
+        // What the leader leaves behind in its group goes with it, as with a container's PID namespace.
+        child.killGroup(SIGKILL, evenIfEnded: true)
+        child.end(status & 0x7f == 0 ? .exited((status >> 8) & 0xff) : .signalled(status & 0x7f))
     }
 }
 

@@ -1,5 +1,6 @@
-import Dispatch
 import Foundation
+import NIOCore
+import NIOPosix
 import Synchronization
 
 #if canImport(Glibc)
@@ -21,24 +22,41 @@ struct Pipe: Sendable {
     }
 }
 
-/// Bytes from a descriptor as they come, until its end; it owns and closes the descriptor.
-func bytes(from descriptor: Int32, on queue: DispatchQueue = .global()) -> AsyncStream<[UInt8]> {
-    _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-    return AsyncStream { continuation in
-        let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
-        source.setEventHandler {
-            var buffer = [UInt8](repeating: 0, count: 16_384)
-            let count = read(descriptor, &buffer, buffer.count)
-            if count > 0 {
-                continuation.yield(Array(buffer[..<count]))
-            } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
-                continuation.finish()
+/// Bytes from a pipe as they come, until its end; it owns and closes the descriptor.
+func bytes(from descriptor: Int32) -> AsyncStream<[UInt8]> {
+    // Unbounded: a container's output is written to its log as fast as it comes.
+    AsyncStream { continuation in
+        NIOPipeBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(PipeReader(continuation))
+                }
             }
-        }
-        source.setCancelHandler { close(descriptor) }
-        continuation.onTermination = { _ in source.cancel() }
-        source.resume()
+            .takingOwnershipOfDescriptor(input: descriptor)
+            .whenComplete { result in
+                switch result {
+                case .success(let channel): continuation.onTermination = { _ in channel.close(promise: nil) }
+                case .failure:
+                    close(descriptor)
+                    continuation.finish()
+                }
+            }
     }
+}
+
+private final class PipeReader: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let continuation: AsyncStream<[UInt8]>.Continuation
+
+    init(_ continuation: AsyncStream<[UInt8]>.Continuation) { self.continuation = continuation }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        continuation.yield(Array(unwrapInboundIn(data).readableBytesView))
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { continuation.finish() }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }
 
 /// What a finished command said.

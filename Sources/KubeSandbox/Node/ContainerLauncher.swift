@@ -53,7 +53,7 @@ struct ContainerLauncher: Sendable {
     /// - Parameter log: gets both outputs, as descriptors that the caller owns.
     /// - Throws: `SandboxError` when the container cannot be made from its spec, `SpawnError` when starting fails.
     func launch(
-        _ container: ContainerSpec, in place: Place, find: (GroupVersionResource, String) -> KubeObject?,
+        _ container: ContainerSpec, in place: Place, find: @escaping (GroupVersionResource, String) -> KubeObject?,
         output: (stdout: Int32, stderr: Int32)
     ) throws -> LaunchedContainer {
         guard

@@ -1,4 +1,5 @@
 import Foundation
+import KubeCore
 import Synchronization
 
 #if canImport(Glibc)
@@ -121,16 +122,11 @@ final class ContainerLog: Sendable {
         }
     }
 
+    /// RFC 3339 with nanoseconds.
     private static func timestamp() -> String {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        var parts = tm()
-        gmtime_r(&now.tv_sec, &parts)
-        func digits(_ value: Int, _ width: Int) -> String {
-            let text = String(value)
-            return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
-        }
-        return "\(digits(Int(parts.tm_year) + 1900, 4))-\(digits(Int(parts.tm_mon) + 1, 2))-\(digits(Int(parts.tm_mday), 2))T"
-            + "\(digits(Int(parts.tm_hour), 2)):\(digits(Int(parts.tm_min), 2)):\(digits(Int(parts.tm_sec), 2)).\(digits(now.tv_nsec, 9))Z"
+        let now = Date()
+        let nanoseconds = Int((now.timeIntervalSince1970.truncatingRemainder(dividingBy: 1)) * 1e9)
+        let digits = String(nanoseconds)
+        return KubeTime.format(now).dropLast() + "." + String(repeating: "0", count: max(0, 9 - digits.utf8.count)) + digits + "Z"
     }
 }

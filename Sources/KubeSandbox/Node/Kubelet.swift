@@ -53,7 +53,9 @@ struct Kubelet: Sendable {
         object.spec = ["podCIDR": .string(NodeAddresses.podRange)]
         do {
             _ = try await node.api.create(.nodes, object)
-        } catch let error as APIError where error.isAlreadyExists {}
+        } catch {
+            if !error.isAlreadyExists { throw error }
+        }
         try await writeStatus()
     }
 

@@ -8,6 +8,8 @@ package enum NodeAddresses {
     package static let node = "10.244.0.1"
     package static let podRange = "10.244.0.0/16"
     package static let serviceRange = "10.96.0.0/12"
+    /// The Service `kubernetes`: the first address that the API server gives out.
+    package static let apiService = "10.96.0.1"
     /// The interface that has the node's address.
     package static let interface = "heddle0"
 }
@@ -23,6 +25,8 @@ final class NodeNetwork: Sendable {
 
     /// Gives the node its address and routes; the namespace is empty before.
     func setUp() async throws {
+        // Left over where several sandboxes follow each other in one namespace.
+        _ = try await processes.run(["ip", "link", "del", NodeAddresses.interface])
         try await processes.require(
             ["ip", "-batch", "-"],
             input: """

@@ -24,6 +24,8 @@ struct PodFiles {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         try hosts.write(toFile: directory + "/hosts", atomically: false, encoding: .utf8)
         try resolver.write(toFile: directory + "/resolv.conf", atomically: false, encoding: .utf8)
+        // For `heddle sandbox exec --pod`.
+        try "\(pod.key) \(podIP)".write(toFile: directory + "/address", atomically: false, encoding: .utf8)
     }
 }
 
@@ -66,5 +68,18 @@ enum ServiceAccountMount {
             ])
         pod.spec = spec
         return pod
+    }
+}
+
+extension SandboxNamespace {
+    /// The address of a pod that runs in the sandbox of a directory, from the node's own files.
+    package static func podAddress(namespace: String, name: String, directory: String) -> String? {
+        let pods = (try? FileManager.default.contentsOfDirectory(atPath: directory + "/pods")) ?? []
+        for uid in pods {
+            guard let text = try? String(contentsOfFile: "\(directory)/pods/\(uid)/etc/address", encoding: .utf8) else { continue }
+            let words = text.split(separator: " ").map(String.init)
+            if words.count == 2, words[0] == "\(namespace)/\(name)" { return words[1] }
+        }
+        return nil
     }
 }

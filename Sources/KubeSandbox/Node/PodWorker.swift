@@ -1,5 +1,6 @@
 import Foundation
 import KubeCore
+import Logging
 import Synchronization
 
 /// The life of one pod on the node: network, volumes, containers, status, and its end.

@@ -2,20 +2,23 @@ import NIOCore
 import NIOPosix
 
 /// Passes connections from a listening socket on to an address; both directions, half-closes too.
-package struct PortRelay: Sendable {
+struct PortRelay: Sendable {
     /// A listening socket that the relay takes over, which may belong to another network namespace.
     let listener: CInt
-    let target: SocketAddress
+    /// Asked anew for each connection, so that a Service may come later.
+    let target: SandboxNamespace.Publication
+    let names: ClusterNames
     let group: any EventLoopGroup
 
     /// Relays until cancelled.
     func run() async throws {
-        let target = target
+        let relay = self
         let server = try await ServerBootstrap(group: group)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { inbound in
-                ClientBootstrap(group: inbound.eventLoop)
+                guard let target = relay.address else { return inbound.close() }
+                return ClientBootstrap(group: inbound.eventLoop)
                     .channelOption(.allowRemoteHalfClosure, value: true)
                     .channelOption(.autoRead, value: false)
                     .connectTimeout(.seconds(5))
@@ -31,6 +34,15 @@ package struct PortRelay: Sendable {
             .withBoundSocket(listener).get()
         await Latch().wait()
         try? await server.close()
+    }
+}
+
+extension PortRelay {
+    fileprivate var address: SocketAddress? {
+        if ServiceRules.isIPv4(target.host) { return try? SocketAddress(ipAddress: target.host, port: target.port) }
+        guard case .addresses(let found) = names.resolve("\(target.host).svc.\(ClusterNames.domain)"), let first = found.first
+        else { return nil }
+        return try? SocketAddress(ipAddress: first, port: target.port)
     }
 }
 

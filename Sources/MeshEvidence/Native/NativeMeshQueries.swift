@@ -8,10 +8,8 @@ package import MeshModel
 package struct NativeMeshQueries: Sendable, Hashable {
     package static let requestsMetric = "envoy_heddle_requests_total"
     package static let durationMetric = "envoy_heddle_request_duration_milliseconds"
-    /// Edges of Envoy's default histogram buckets up to a minute, in milliseconds.
-    package static let bucketEdges: [Double] = [
-        0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000,
-    ]
+    /// Edges of the latency histogram's buckets in the sidecars' bootstrap, in milliseconds.
+    package static let bucketEdges: [Double] = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000]
 
     package init() {}
 
@@ -89,6 +87,12 @@ package struct NativeMeshQueries: Sendable, Hashable {
                 ? [("reporter", "=", reporter), ("destination_service", "=~", ".+[.]\(Self.literal(namespace))")]
                 : [("reporter", "=", reporter), ("namespace", "=", namespace)],
             by: ["le"], windowSeconds: windowSeconds)
+    }
+
+    /// Spans that a namespace's proxies handed to their tracing backend, whichever protocol it speaks.
+    package func spansSent(namespace: String) -> String {
+        let labels = matchers([("namespace", "=", namespace)])
+        return "sum({__name__=~\"envoy_tracing_(zipkin|opentelemetry)_spans_sent\",\(labels)})"
     }
 
     /// Memory of each sidecar in bytes, by pod.

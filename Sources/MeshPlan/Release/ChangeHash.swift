@@ -37,11 +37,11 @@ package enum ChangeHash {
 
     private static func canonical(_ value: JSONValue) -> JSONValue? {
         switch value {
-        case .null: return nil
+        case .null: return .none
         case .object(let members):
             let kept = members.compactMapValues(canonical)
-            return kept.isEmpty ? nil : .object(kept)
-        case .array(let elements): return elements.isEmpty ? nil : .array(elements.map { canonical($0) ?? .null })
+            return kept.isEmpty ? .none : .object(kept)
+        case .array(let elements): return elements.isEmpty ? .none : .array(elements.map { canonical($0) ?? .null })
         default: return value
         }
     }

@@ -1,4 +1,5 @@
 package import HeddleAPI
+import KubeCore
 
 /// What to do now: apply the actions in order, then write the status, then look again after `requeueAfterSeconds`.
 package struct ReleaseDecision: Sendable, Hashable {

@@ -1,4 +1,5 @@
 package import HeddleAPI
+import KubeCore
 package import MeshEvidence
 
 /// Everything that a release decision may look at, gathered at one moment.

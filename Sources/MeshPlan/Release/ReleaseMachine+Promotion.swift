@@ -1,4 +1,5 @@
 import HeddleAPI
+import KubeCore
 import MeshEvidence
 
 extension ReleaseMachine {

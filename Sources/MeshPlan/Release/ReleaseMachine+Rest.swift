@@ -1,4 +1,5 @@
 import HeddleAPI
+import KubeCore
 
 extension ReleaseMachine {
     /// No run is under way: clean up what a run left, then see whether a change waits.
@@ -25,11 +26,11 @@ extension ReleaseMachine {
             }
         }
         if current == status.change.rejected {
-            status.phase = .rolledBack
-            return hold(
-                nil,
-                "The change \(current) was rolled back; the Deployment stays paused on it and the stable pods serve. "
-                    + "Apply another template to start a new run, or the stable one to resume.")
+            if status.phase != .rolledBack {
+                status.phase = .rolledBack
+                hold(nil, "The change \(current) was rolled back before. \(Self.rolledBackAdvice)")
+            }
+            return
         }
         newChange(deployment)
     }
@@ -74,6 +75,10 @@ extension ReleaseMachine {
             && deployment.tracks.allSatisfy { $0.change == deployment.changeHash }
     }
 
+    static let rolledBackAdvice =
+        "The Deployment stays paused on it and the stable pods serve. Apply another template to start a new run, or the "
+        + "stable one to resume."
+
     private mutating func newChange(_ deployment: DeploymentFacts) {
         let current = deployment.changeHash
         if let reason = input.adoptionHold {
@@ -94,7 +99,7 @@ extension ReleaseMachine {
             event(.noChange, message)
             return hold(nil, message)
         }
-        guard deployment.isObserved else {
+        guard deployment.isPaused, deployment.isObserved else {
             isHasty = true
             return hold(nil, "Waiting for the Deployment controller to see the change \(current).")
         }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HeddleAPI
+import KubeCore
 import MeshEvidence
 
 extension ReleaseMachine {
@@ -67,18 +68,22 @@ extension ReleaseMachine {
     /// True when no split sends anything to the canary, and all proxies know.
     private mutating func moveTraffic(_ deployment: DeploymentFacts, isRestoring: Bool) -> Bool {
         let ready = stableReady(deployment)
-        if input.route.split == nil, isRestoring || input.canary == nil {
-            // Never split, or split no more: Kubernetes moves the traffic with the pods.
+        if input.route.split == nil, input.canary == nil {
+            // Never split, or split no more: Kubernetes moves what traffic there is with the pods.
             status.desiredWeightPercent = 0
             return true
         }
         guard ready > 0 else {
             openRoute()
             status.waitingFor = .stablePods
-            return false
+            // Superseded after promotion: the Deployment's own pods of the superseded version serve, and are sound.
+            let isServed = !isRestoring && !isRejected && promotedPods(deployment).ready > 0
+            if isServed { status.desiredWeightPercent = 0 }
+            return isServed && input.route.split == nil
         }
-        let held = min(100, 100 * ready / max(1, deployment.desiredReplicas))
-        let weight = isRestoring ? min(status.desiredWeightPercent, 100 - held) : 0
+        // Half of the stable pods carry all traffic sooner than a bad version keeps some of it.
+        let held = 100 * ready / max(1, deployment.desiredReplicas)
+        let weight = held >= 50 ? 0 : min(status.desiredWeightPercent, 100 - held)
         let state = route(deployment, weight: weight)
         status.waitingFor = state == .confirmed ? nil : .observedSplit
         return state == .confirmed && weight == 0
@@ -120,6 +125,6 @@ extension ReleaseMachine {
         if rejected { event(.rolledBack, isWarning: true, "Rolled back. \(why)") }
         forgetRun()
         enter(rejected ? .rolledBack : .idle, deadline: nil)
-        hold(nil, rejected ? "Rolled back: \(why)" : why)
+        hold(nil, rejected ? "Rolled back: \(why) \(Self.rolledBackAdvice)" : why)
     }
 }

@@ -1,4 +1,5 @@
 import HeddleAPI
+import KubeCore
 
 extension ReleaseMachine {
     enum RouteState: Equatable {

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HeddleAPI
+import KubeCore
 import MeshEvidence
 
 extension ReleaseMachine {

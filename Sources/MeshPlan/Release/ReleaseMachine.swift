@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import HeddleAPI
+import KubeCore
 import MeshEvidence
 
 /// The release engine: from a Canary's spec, its status and the facts of one moment to the next status and actions.

@@ -1,4 +1,5 @@
 package import HeddleAPI
+import KubeCore
 package import MeshModel
 
 /// What the mesh objects of one Service have to say, composed of everything in Heddle that has a say in it: its

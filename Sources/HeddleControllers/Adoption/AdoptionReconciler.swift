@@ -1,0 +1,146 @@
+package import FoundationEssentials
+import HeddleAPI
+package import KubeCore
+package import KubeRuntime
+import MeshDialects
+package import MeshEvidence
+import MeshModel
+import MeshPlan
+
+/// Takes namespaces into the mesh: gathers the facts of one Adoption, lets `AdoptionMachine` decide, carries out what it
+/// says.
+package struct AdoptionReconciler: Reconciler {
+    let api: any ClusterAPI
+    let stores: ClusterStores
+    let observer: AdoptionObserver
+    let proxies: ProxyView
+    let events: EventRecorder
+    let prometheus: @Sendable () -> (any PrometheusQuerying)?
+    let now: @Sendable () -> Date
+
+    package init(
+        api: any ClusterAPI, stores: ClusterStores, observer: AdoptionObserver, proxies: ProxyView, events: EventRecorder,
+        prometheus: @escaping @Sendable () -> (any PrometheusQuerying)?, now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.api = api
+        self.stores = stores
+        self.observer = observer
+        self.proxies = proxies
+        self.events = events
+        self.prometheus = prometheus
+        self.now = now
+    }
+
+    package static func sources(_ stores: ClusterStores) -> [Controller.Source] {
+        let adoptions = stores.adoptions
+        @Sendable func all(_ object: KubeObject) -> [ObjectKey] { adoptions.list(namespace: object.namespace).map(\.key) }
+        return [
+            .primary(adoptions), .watching(stores.deployments, all), .watching(stores.pods, all),
+            .watching(stores.peerAuthentications, all),
+        ]
+    }
+
+    package func reconcile(_ key: ObjectKey) async throws -> ReconcileResult {
+        guard let object = stores.adoptions.get(key), !object.isBeingDeleted else {
+            observer.forget(key)
+            return .done
+        }
+        let adoption: Adoption
+        do throws(FieldError) {
+            adoption = try Adoption(object)
+        } catch {
+            try await SpecRejection.write(
+                Adoption.problems(in: object), on: object, resource: .adoptions, api: api, now: now())
+            return .done
+        }
+        let input = await gather(adoption)
+        let decision = AdoptionMachine.decide(spec: adoption.spec, status: adoption.status, input: input)
+        // What undoes a change is in the status before the change is made.
+        try await StatusWriter(.adoptions, api: api).write(decision.status, to: object)
+        for action in decision.actions { try await perform(action, for: adoption) }
+        return decision.requeueAfterSeconds.map { .requeue(after: .seconds($0)) } ?? .done
+    }
+
+    // MARK: Gather
+
+    private func gather(_ adoption: Adoption) async -> AdoptionInput {
+        let deployments = stores.deployments.list(namespace: adoption.namespace).filter { deployment in
+            adoption.spec.selector.matches(deployment.labels) && deployment.labels[HeddleLabel.canary] == nil
+                && !deployment.isBeingDeleted
+                && deployment.spec[path: "template", "metadata", "labels", HeddleLabel.inject]?.string != "false"
+                && deployment.spec[path: "template", "metadata", "annotations", HeddleAnnotation.inject]?.string != "false"
+        }
+        let synced = proxies.syncedPods()
+        var input = AdoptionInput(
+            now: Timestamp(now()), generation: adoption.generation,
+            workloads: deployments.map { deployment in
+                let pods = stores.pods(of: deployment)
+                var facts = WorkloadFacts(deployment: deployment, pods: pods)
+                facts.areProxiesSynced = pods.filter { !$0.isBeingDeleted }.allSatisfy { synced.contains($0.key) }
+                return facts
+            })
+        let measured = await observer.measure(
+            adoption, stores: stores, workloads: deployments, with: prometheus(), now: now())
+        input.calls = measured.calls
+        input.plaintext = measured.plaintext
+        input.requests = measured.requests
+        input.metricsProblem = measured.metricsProblem
+        input.tracesReceived = measured.tracesReceived
+        input.addedLatencyP50Ms = measured.addedLatencyP50Ms
+        input.addedLatencyP99Ms = measured.addedLatencyP99Ms
+        input.proxyMemoryBytes = measured.proxyMemoryBytes
+        input.connectionFailures = measured.connectionFailures
+        input.errorRatio = measured.errorRatio
+        input.latencyP99Ms = measured.latencyP99Ms
+        input.retryAmplification = measured.retryAmplification
+        for object in stores.peerAuthentications.list(namespace: adoption.namespace) {
+            guard let policy = IstioPeerAuthentication.read(object).value else { continue }
+            if object.labels[HeddleLabel.managedBy] == "heddle" {
+                input.policies.append(
+                    PeerPolicyIntent(
+                        name: object.name, selector: policy.selector, mode: policy.mode ?? .permissive,
+                        portModes: policy.portModes))
+            } else if policy.mode != nil || !policy.portModes.isEmpty {
+                input.foreignPolicies[object.name] =
+                    "\(object.reference) sets \(policy.mode?.rawValue ?? "port modes") and is not Heddle's"
+            }
+        }
+        return input
+    }
+
+    // MARK: Apply
+
+    private func perform(_ action: AdoptionAction, for adoption: Adoption) async throws {
+        switch action {
+        case .restartWorkload(let name, let at):
+            try await applyTemplate(
+                adoption.namespace, name,
+                [
+                    "labels": [HeddleLabel.inject: "true"],
+                    "annotations": [HeddleAnnotation.restartedAt: .string(at.description)],
+                ])
+        case .restoreWorkload(let name): try await applyTemplate(adoption.namespace, name, nil)
+        case .setPeerPolicy(let intent):
+            let spec = IstioPeerAuthentication.spec(
+                selector: intent.selector, mode: intent.mode, portModes: intent.portModes)
+            let current = stores.peerAuthentications.get(namespace: adoption.namespace, name: intent.name)
+            guard current?.spec != spec else { return }
+            var object = KubeObject(.peerAuthentications, namespace: adoption.namespace, name: intent.name)
+            object.labels = [HeddleLabel.managedBy: "heddle"]
+            object.spec = spec
+            try await api.apply(.peerAuthentications, object, fieldManager: HeddleFieldManager.adoption, force: true)
+        case .removePeerPolicy(let name):
+            try await api.delete(.peerAuthentications, namespace: adoption.namespace, name: name)
+        case .event(let reason, let isWarning, let message):
+            events.record(isWarning ? .warning : .normal, reason: reason.rawValue, message: message, on: adoption.object)
+        }
+    }
+
+    /// Owns nothing of the Deployment but what it says of the template's metadata; nil gives that up again.
+    private func applyTemplate(_ namespace: String, _ name: String, _ metadata: JSONValue?) async throws {
+        guard stores.deployments.get(namespace: namespace, name: name) != nil else { return }
+        var object = KubeObject(.deployments, namespace: namespace, name: name)
+        if let metadata { object.spec = ["template": ["metadata": metadata]] }
+        try await api.apply(.deployments, object, fieldManager: HeddleFieldManager.adoption, force: true)
+    }
+}

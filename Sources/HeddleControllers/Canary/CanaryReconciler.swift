@@ -1,0 +1,181 @@
+package import FoundationEssentials
+package import HeddleAPI
+package import KubeCore
+package import KubeRuntime
+package import MeshEvidence
+import MeshModel
+import MeshPlan
+
+/// Runs releases: gathers the facts of one Canary, lets `ReleaseMachine` decide, carries out what it says.
+package struct CanaryReconciler: Reconciler {
+    let api: any ClusterAPI
+    let stores: ClusterStores
+    let routes: RouteWriter
+    let evidence: EvidenceCollector
+    let proxies: ProxyView
+    let events: EventRecorder
+    let prometheus: @Sendable () -> (any PrometheusQuerying)?
+    let now: @Sendable () -> Date
+
+    package init(
+        api: any ClusterAPI, stores: ClusterStores, routes: RouteWriter, evidence: EvidenceCollector, proxies: ProxyView,
+        events: EventRecorder, prometheus: @escaping @Sendable () -> (any PrometheusQuerying)?,
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.api = api
+        self.stores = stores
+        self.routes = routes
+        self.evidence = evidence
+        self.proxies = proxies
+        self.events = events
+        self.prometheus = prometheus
+        self.now = now
+    }
+
+    /// What starts a look: the Canary, its Deployments and their ReplicaSets, its routes, its namespace's adoptions.
+    package static func sources(_ stores: ClusterStores) -> [Controller.Source] {
+        let canaries = stores.canaries
+        @Sendable func targeting(_ namespace: String, _ deployment: String) -> [ObjectKey] {
+            canaries.list(index: ClusterStores.byTarget, "\(namespace)/\(deployment)").map(\.key)
+        }
+        return [
+            .primary(canaries),
+            .owned(stores.deployments, by: .canaries),
+            .watching(stores.deployments) { targeting($0.namespace, $0.name) },
+            .watching(stores.replicaSets) { set in
+                let owner = set.controllerReference?.name ?? ""
+                let target = owner.hasSuffix("-canary") ? String(owner.dropLast("-canary".count)) : owner
+                return targeting(set.namespace, owner) + (target == owner ? [] : targeting(set.namespace, target))
+            },
+            .watching(stores.virtualServices) { route in
+                canaries.list(namespace: route.namespace).filter { canary in
+                    "\(canary.spec[path: "service", "name"]?.string ?? "")-heddle" == route.name
+                }.map(\.key)
+            },
+            .watching(stores.adoptions) { adoption in canaries.list(namespace: adoption.namespace).map(\.key) },
+        ]
+    }
+
+    package func reconcile(_ key: ObjectKey) async throws -> ReconcileResult {
+        guard let object = stores.canaries.get(key), !object.isBeingDeleted else {
+            evidence.forget(key)
+            return .done
+        }
+        let canary: Canary
+        do throws(FieldError) {
+            canary = try Canary(object)
+        } catch {
+            try await reject(object)
+            return .done
+        }
+        let facts = await gather(canary)
+        let decision = ReleaseMachine.decide(spec: canary.spec, status: canary.status, input: facts.input)
+        try await apply(decision, to: canary, facts: facts)
+        return decision.requeueAfterSeconds.map { .requeue(after: .seconds($0)) } ?? .done
+    }
+
+    // MARK: Gather
+
+    private struct Facts {
+        var input: ReleaseInput
+        var deployment: KubeObject?
+        var canaryDeployment: KubeObject?
+        var replicaSets: [KubeObject] = []
+    }
+
+    private func gather(_ canary: Canary) async -> Facts {
+        let target = canary.spec.targetRef.name
+        let service = ServiceID(namespace: canary.namespace, name: canary.spec.service.name)
+        let deployment = stores.deployments.get(namespace: canary.namespace, name: target)
+        let replicaSets = deployment.map(stores.replicaSets(of:)) ?? []
+        let own = stores.deployments.get(namespace: canary.namespace, name: ReleaseActions.canaryName(of: target))
+            .flatMap { $0.labels[HeddleLabel.canary] == canary.name ? $0 : nil }
+        var input = ReleaseInput(
+            now: Timestamp(now()), generation: canary.generation,
+            deployment: deployment.map { DeploymentFacts($0, replicaSets: replicaSets) })
+        input.canary = own.map { CanaryDeploymentFacts($0, replicaSets: stores.replicaSets(of: $0)) }
+        input.approval = canary.object.annotations[HeddleAnnotation.approve]
+        input.abort = canary.object.annotations[HeddleAnnotation.abort]
+        input.route = RouteFacts(split: routes.split(of: service), isConfirmed: isConfirmed(service))
+        input.adoptionHold = adoptionHold(canary, deployment)
+        input.conflict = conflict(canary, deployment)
+        if canary.status.phase.isRunning {
+            let templates = stores.metricTemplates
+            let look = await evidence.look(
+                at: canary, with: prometheus(),
+                templates: { templates.get(namespace: canary.namespace, name: $0)?.spec["query"]?.string }, now: now())
+            input.metrics = look.metrics
+            input.traffic = look.traffic
+            input.now = Timestamp(now())
+        }
+        return Facts(input: input, deployment: deployment, canaryDeployment: own, replicaSets: replicaSets)
+    }
+
+    private func isConfirmed(_ service: ServiceID) -> Bool {
+        proxies.isSynced() && RouteWriter.sources(of: service).allSatisfy { proxies.rejection($0) == nil }
+    }
+
+    private func adoptionHold(_ canary: Canary, _ deployment: KubeObject?) -> String? {
+        guard let deployment else { return nil }
+        let adoptions = stores.adoptions.list(namespace: canary.namespace).compactMap { try? Adoption($0) }
+            .filter { $0.spec.selector.matches(deployment.labels) }
+        if let adoption = adoptions.first {
+            guard adoption.status.phase < .traffic else { return nil }
+            return "Adoption \(adoption.name) is in phase \(adoption.status.phase.rawValue): a release needs phase Traffic."
+        }
+        let pods = stores.pods(of: deployment)
+        let bare = pods.filter { $0.labels[HeddleLabel.injected] != "true" }
+        guard !bare.isEmpty else { return nil }
+        return "\(bare.count) of \(pods.count) pods of \(deployment.name) have no sidecar, so traffic cannot be split. "
+            + "Create an Adoption in namespace \(canary.namespace)."
+    }
+
+    private func conflict(_ canary: Canary, _ deployment: KubeObject?) -> String? {
+        guard let deployment else { return nil }
+        let rivals = stores.canaries.list(index: ClusterStores.byTarget, "\(canary.namespace)/\(deployment.name)")
+        let order = { (object: KubeObject) in (object.creationTimestamp ?? .distantPast, object.name) }
+        if let first = rivals.min(by: { order($0) < order($1) }), first.name != canary.name {
+            return "Canary \(first.name) releases Deployment \(deployment.name) already. Delete one of the two."
+        }
+        if let owner = deployment.controllerReference {
+            return "Deployment \(deployment.name) is managed by \(owner.kind) \(owner.name), which would undo what a release "
+                + "does. Release it there, or remove that owner."
+        }
+        guard stores.services.get(namespace: canary.namespace, name: canary.spec.service.name) != nil else {
+            return "Service \(canary.spec.service.name) does not exist. Create it, or correct spec.service.name."
+        }
+        return nil
+    }
+
+    // MARK: Apply
+
+    private func apply(_ decision: ReleaseDecision, to canary: Canary, facts: Facts) async throws {
+        let actions = ReleaseActions(
+            api: api, routes: routes, canary: canary, deployment: facts.deployment, canaryDeployment: facts.canaryDeployment,
+            replicaSets: facts.replicaSets)
+        var status = decision.status
+        // The decision is written before it is carried out: a crash in between repeats the actions, never the decision.
+        try await StatusWriter(.canaries, api: api).write(status, to: canary.object)
+        do {
+            for action in decision.actions { try await actions.perform(action) }
+        } catch let conflict as RouteWriter.Conflict {
+            status.message = conflict.description
+            status.conditions.set(
+                Condition(
+                    type: HeddleCondition.programmed.rawValue, status: .false, reason: ConditionReason.routeConflict.rawValue,
+                    message: conflict.description, observedGeneration: canary.generation), at: now())
+            if let fresh = try await api.find(.canaries, namespace: canary.namespace, name: canary.name) {
+                try await StatusWriter(.canaries, api: api).write(status, to: fresh)
+            }
+            throw conflict
+        }
+        for case .event(let reason, let isWarning, let message) in decision.actions {
+            events.record(isWarning ? .warning : .normal, reason: reason.rawValue, message: message, on: canary.object)
+        }
+        if !status.phase.isRunning { evidence.forget(canary.key) }
+    }
+
+    private func reject(_ object: KubeObject) async throws {
+        try await SpecRejection.write(Canary.problems(in: object), on: object, resource: .canaries, api: api, now: now())
+    }
+}

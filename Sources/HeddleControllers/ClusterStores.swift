@@ -1,0 +1,84 @@
+package import KubeCore
+package import KubeRuntime
+package import MeshDialects
+
+/// The caches that controllers and the mesh read; one watch a kind, shared by all.
+package struct ClusterStores: Sendable {
+    package let namespaces: Store
+    package let pods: Store
+    package let services: Store
+    package let endpointSlices: Store
+    package let deployments: Store
+    package let replicaSets: Store
+    package let meshes: Store
+    package let adoptions: Store
+    package let canaries: Store
+    package let servicePolicies: Store
+    package let metricTemplates: Store
+    package let virtualServices: Store
+    package let destinationRules: Store
+    package let peerAuthentications: Store
+    package let telemetries: Store
+    package let sidecars: Store
+
+    /// Index of ReplicaSets and pods by the uid of their controller.
+    package static let byController = "controller"
+    /// Index of canaries by `namespace/name` of their target.
+    package static let byTarget = "target"
+
+    package init(runtime: Runtime) {
+        // Kinds of a mesh that is not installed count as empty: there is nothing to read.
+        func optional(_ resource: GroupVersionResource) -> Store { runtime.store(for: resource, whenNotServed: .countAsEmpty) }
+        namespaces = runtime.store(for: .namespaces)
+        pods = runtime.store(for: .pods)
+        services = runtime.store(for: .services)
+        endpointSlices = runtime.store(for: .endpointSlices)
+        deployments = runtime.store(for: .deployments)
+        replicaSets = runtime.store(for: .replicaSets)
+        meshes = runtime.store(for: .meshes)
+        adoptions = runtime.store(for: .adoptions)
+        canaries = runtime.store(for: .canaries)
+        servicePolicies = runtime.store(for: .servicePolicies)
+        metricTemplates = runtime.store(for: .metricTemplates)
+        virtualServices = optional(.virtualServices)
+        destinationRules = optional(.destinationRules)
+        peerAuthentications = optional(.peerAuthentications)
+        telemetries = optional(.telemetries)
+        sidecars = optional(.sidecars)
+        for store in [replicaSets, pods] {
+            store.addIndex(Self.byController) { $0.controllerReference.map { [$0.uid] } ?? [] }
+        }
+        canaries.addIndex(Self.byTarget) { canary in
+            canary.spec[path: "targetRef", "name"]?.string.map { ["\(canary.namespace)/\($0)"] } ?? []
+        }
+    }
+
+    /// What the mesh snapshot is made of.
+    package var meshObjects: MeshObjects {
+        var objects = MeshObjects()
+        objects.services = services.list()
+        objects.endpointSlices = endpointSlices.list()
+        objects.pods = pods.list()
+        objects.virtualServices = virtualServices.list()
+        objects.destinationRules = destinationRules.list()
+        objects.peerAuthentications = peerAuthentications.list()
+        objects.telemetries = telemetries.list()
+        objects.sidecars = sidecars.list()
+        return objects
+    }
+
+    /// The stores behind `meshObjects`, for whoever follows their changes.
+    package var meshStores: [Store] {
+        [services, endpointSlices, pods, virtualServices, destinationRules, peerAuthentications, telemetries, sidecars, meshes]
+    }
+
+    /// ReplicaSets that a Deployment controls.
+    package func replicaSets(of deployment: KubeObject) -> [KubeObject] {
+        replicaSets.list(index: Self.byController, deployment.uid)
+    }
+
+    /// Pods of a Deployment, through its ReplicaSets.
+    package func pods(of deployment: KubeObject) -> [KubeObject] {
+        replicaSets(of: deployment).flatMap { pods.list(index: Self.byController, $0.uid) }
+    }
+}

@@ -1,0 +1,61 @@
+package import FoundationEssentials
+import HeddleAPI
+package import KubeCore
+package import KubeRuntime
+
+/// Keeps the status of the Mesh: its authority, its proxies, whether its metrics can be read.
+package struct MeshReconciler: Reconciler {
+    let api: any ClusterAPI
+    let stores: ClusterStores
+    let proxies: ProxyView
+    let authorityNotAfter: @Sendable () -> Date
+    let now: @Sendable () -> Date
+
+    package init(
+        api: any ClusterAPI, stores: ClusterStores, proxies: ProxyView, authorityNotAfter: @escaping @Sendable () -> Date,
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.api = api
+        self.stores = stores
+        self.proxies = proxies
+        self.authorityNotAfter = authorityNotAfter
+        self.now = now
+    }
+
+    package func reconcile(_ key: ObjectKey) async throws -> ReconcileResult {
+        guard let object = stores.meshes.get(key), !object.isBeingDeleted else { return .done }
+        let mesh: Mesh
+        do throws(FieldError) {
+            mesh = try Mesh(object)
+        } catch {
+            try await SpecRejection.write(Mesh.problems(in: object), on: object, resource: .meshes, api: api, now: now())
+            return .done
+        }
+        var status = mesh.status
+        status.observedGeneration = mesh.generation
+        let counts = proxies.counts()
+        status.proxies.connected = counts.connected
+        status.proxies.synced = counts.synced
+        status.certificateAuthority.notAfter = Timestamp(authorityNotAfter())
+        func set(_ type: HeddleCondition, _ isTrue: Bool, _ reason: ConditionReason, _ message: String) {
+            status.conditions.set(
+                Condition(
+                    type: type.rawValue, status: isTrue ? .true : .false, reason: reason.rawValue, message: message,
+                    observedGeneration: mesh.generation), at: now())
+        }
+        let holds = MeshChoice(stores.meshes.list()).mesh?.name
+        if holds != mesh.name {
+            set(.ready, false, .severalMeshes, "Mesh \(holds ?? "") holds for this cluster; delete one of the two.")
+        } else if mesh.spec.provider != .native {
+            set(
+                .ready, false, .unsupported,
+                "Provider \(mesh.spec.provider.rawValue) cannot be driven by this version yet; Native can.")
+        } else {
+            set(.accepted, true, .accepted, "The spec is valid.")
+            set(.certificateAuthorityReady, true, .certificateAuthorityReady, "The authority signs.")
+            set(.ready, true, .ready, "The mesh serves.")
+        }
+        try await StatusWriter(.meshes, api: api).write(status, to: object)
+        return .requeue(after: .seconds(5))
+    }
+}

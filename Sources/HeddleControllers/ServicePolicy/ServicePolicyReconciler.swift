@@ -1,0 +1,119 @@
+package import FoundationEssentials
+import HeddleAPI
+package import KubeCore
+package import KubeRuntime
+import MeshModel
+import MeshPlan
+
+/// Renders ServicePolicies into the mesh's objects, keeping the split of a release that is under way.
+package struct ServicePolicyReconciler: Reconciler {
+    let api: any ClusterAPI
+    let stores: ClusterStores
+    let routes: RouteWriter
+    let proxies: ProxyView
+    let now: @Sendable () -> Date
+
+    package init(
+        api: any ClusterAPI, stores: ClusterStores, routes: RouteWriter, proxies: ProxyView,
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.api = api
+        self.stores = stores
+        self.routes = routes
+        self.proxies = proxies
+        self.now = now
+    }
+
+    package static func sources(_ stores: ClusterStores) -> [Controller.Source] {
+        let policies = stores.servicePolicies
+        // Every write of a route looks at all policies of its namespace: few, and each costs one comparison.
+        @Sendable func all(_ object: KubeObject) -> [ObjectKey] { policies.list(namespace: object.namespace).map(\.key) }
+        return [
+            .primary(policies), .watching(stores.virtualServices, all), .watching(stores.destinationRules, all),
+            .watching(policies) { gone in all(gone) },
+        ]
+    }
+
+    package func reconcile(_ key: ObjectKey) async throws -> ReconcileResult {
+        guard let object = stores.servicePolicies.get(key), !object.isBeingDeleted else {
+            try await withdraw(from: key.namespace)
+            return .done
+        }
+        let policy: ServicePolicy
+        do throws(FieldError) {
+            policy = try ServicePolicy(object)
+        } catch {
+            try await SpecRejection.write(
+                ServicePolicy.problems(in: object), on: object, resource: .servicePolicies, api: api, now: now())
+            return .done
+        }
+        let service = ServiceID(namespace: policy.namespace, name: policy.spec.service)
+        var status = policy.status
+        status.observedGeneration = policy.generation
+        func set(_ type: HeddleCondition, _ isTrue: Bool, _ reason: ConditionReason, _ message: String) {
+            status.conditions.set(
+                Condition(
+                    type: type.rawValue, status: isTrue ? .true : .false, reason: reason.rawValue, message: message,
+                    observedGeneration: policy.generation), at: now())
+        }
+        guard stores.services.get(namespace: service.namespace, name: service.name) != nil else {
+            let message = "spec.service: Service \(service.name) does not exist. Create it, or correct the name."
+            set(.accepted, false, .serviceNotFound, message)
+            set(.ready, false, .serviceNotFound, message)
+            try await StatusWriter(.servicePolicies, api: api).write(status, to: object)
+            return .requeue(after: .seconds(10))
+        }
+        do {
+            // The oldest policy of a Service counts; another one says so.
+            guard routes.policy(of: service) == policy.spec else {
+                let message = "another, older ServicePolicy is for Service \(service.name). Delete one of the two."
+                set(.accepted, false, .fieldConflict, message)
+                set(.ready, false, .fieldConflict, message)
+                try await StatusWriter(.servicePolicies, api: api).write(status, to: object)
+                return .done
+            }
+            let routing = ServiceRouting(service: service, policy: policy.spec, split: routes.split(of: service))
+            try await routes.write(routing)
+            status.rendered = rendered(routing)
+        } catch let conflict as RouteWriter.Conflict {
+            set(.accepted, false, .routeConflict, conflict.description)
+            set(.ready, false, .routeConflict, conflict.description)
+            try await StatusWriter(.servicePolicies, api: api).write(status, to: object)
+            return .requeue(after: .seconds(30))
+        }
+        set(.accepted, true, .accepted, "The policy is valid.")
+        let sources = RouteWriter.sources(of: service)
+        if let refusal = sources.lazy.compactMap(proxies.rejection).first {
+            let message = "A proxy refuses what this policy asks for, and keeps its last configuration: \(refusal)"
+            set(.programmed, false, .rejectedByProxy, message)
+            set(.ready, false, .rejectedByProxy, message)
+        } else {
+            set(.programmed, true, .programmed, "Written to the mesh.")
+            set(.ready, true, .ready, "In effect.")
+        }
+        try await StatusWriter(.servicePolicies, api: api).write(status, to: object)
+        return .requeue(after: .seconds(30))
+    }
+
+    /// After a policy is gone: routes of its namespace that no policy or release asks for go too.
+    private func withdraw(from namespace: String) async throws {
+        for object in stores.virtualServices.list(namespace: namespace) + stores.destinationRules.list(namespace: namespace)
+        where object.labels[HeddleLabel.managedBy] == "heddle" && object.name.hasSuffix("-heddle") {
+            let service = ServiceID(namespace: namespace, name: String(object.name.dropLast("-heddle".count)))
+            guard routes.policy(of: service) == nil else { continue }
+            try await routes.write(ServiceRouting(service: service, policy: nil, split: routes.split(of: service)))
+        }
+    }
+
+    private func rendered(_ routing: ServiceRouting) -> [RenderedObject] {
+        let name = RouteWriter.name(of: routing.service)
+        var list: [RenderedObject] = []
+        if routing.route != nil {
+            list.append(RenderedObject(apiVersion: "networking.istio.io/v1", kind: "VirtualService", name: name))
+        }
+        if routing.destinationPolicy != nil {
+            list.append(RenderedObject(apiVersion: "networking.istio.io/v1", kind: "DestinationRule", name: name))
+        }
+        return list
+    }
+}

@@ -1,0 +1,26 @@
+package import FoundationEssentials
+package import HeddleAPI
+package import KubeCore
+import KubeRuntime
+
+/// Says on an object that its spec is wrong, field by field. Nothing else of the object is touched.
+enum SpecRejection {
+    static func write(
+        _ problems: [FieldError], on object: KubeObject, resource: GroupVersionResource, api: any ClusterAPI, now: Date
+    ) async throws {
+        let message = problems.map(\.description).joined(separator: "; ")
+        var status = object.status
+        var conditions = (status["conditions"]?.array ?? []).compactMap { try? $0.decode(Condition.self) }
+        for type in [HeddleCondition.accepted, .ready] {
+            conditions.set(
+                Condition(
+                    type: type.rawValue, status: .false, reason: ConditionReason.invalidSpec.rawValue, message: message,
+                    observedGeneration: object.generation), at: now)
+        }
+        status["conditions"] = .array(conditions.compactMap { try? JSONValue(encoding: $0) })
+        status["observedGeneration"] = .int(object.generation)
+        status["message"] = .string(message)
+        // Not every kind has a message; what the schema does not know the API server drops.
+        try await StatusWriter(resource, api: api).write(status, to: object)
+    }
+}

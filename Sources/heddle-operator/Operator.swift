@@ -1,0 +1,220 @@
+import AsyncHTTPClient
+import FoundationEssentials
+import HeddleAPI
+import HeddleControllers
+import HeddleServer
+import KubeCore
+import KubeRuntime
+import Logging
+import MeshDialects
+import MeshEvidence
+import MeshIdentity
+import MeshModel
+import MeshPlan
+import ServiceLifecycle
+import Synchronization
+import UnixSignals
+import XDSServer
+
+/// Wires the rooms together and runs them until it is told to stop.
+struct Operator {
+    let options: HeddleOperator
+    let api: any ClusterAPI
+    let logger: Logger
+
+    func run() async throws {
+        let identity = options.identity ?? "heddle-operator-\(UInt32.random(in: 0 ... .max))"
+        let election =
+            options.noLeaderElection
+            ? nil
+            : LeaderElection(
+                api: api, configuration: .init(namespace: options.namespace, name: "heddle-operator", identity: identity),
+                logger: logger)
+        let runtime = Runtime(api: api, logger: logger, leadership: election)
+        let stores = ClusterStores(runtime: runtime)
+
+        // The trust domain is fixed for the life of the process: the authority is made for it.
+        let mesh = MeshChoice(try await api.list(.meshes).items)
+        let keeper = AuthorityKeeper(api: api, namespace: options.namespace)
+        let authority = try await keeper.load(trustDomain: mesh.spec.trustDomain, now: Date())
+        let host = "\(options.service).\(options.namespace).svc"
+        let names = [host, "\(host).cluster.local", "\(options.service).\(options.namespace)", "localhost"]
+        let serving = ServingCertificate(authority: authority, names: names, logger: logger)
+        let certificates = try serving.issue(now: Date())
+
+        let feed = MeshFeed()
+        let rejections = Rejections()
+        let recorder = EventRecorder(api: api, component: "heddle-operator", instance: identity, logger: logger)
+        let hub = SnapshotHub(source: feed) { proxy, rejection in
+            let sources = feed.sources(of: rejection, for: proxy)
+            rejections.note(rejection.message, on: sources)
+            logger.error(
+                "a proxy refused its configuration",
+                metadata: ["pod": "\(proxy.namespace)/\(proxy.podName)", "objects": "\(sources)", "why": "\(rejection.message)"])
+        }
+        let proxies = proxyView(hub: hub, feed: feed, rejections: rejections)
+        let clients = HTTPClient(eventLoopGroupProvider: .singleton)
+        let prometheus: @Sendable () -> (any PrometheusQuerying)? = {
+            guard let source = MeshChoice(stores.meshes.list()).spec.prometheus else { return nil }
+            return PrometheusHTTP(client: clients, base: source.address, timeout: source.timeout.duration)
+        }
+        addControllers(
+            to: runtime, stores: stores, proxies: proxies, recorder: recorder, authority: authority, prometheus: prometheus)
+        let published = Mutex<Set<String>>([])
+        let webhooks = AdmissionWebhooks(
+            lookups: .init(
+                namespaceLabels: { stores.namespaces.get(name: $0)?.labels ?? [:] },
+                injector: { [options] in
+                    SidecarInjector(settings: injection(MeshChoice(stores.meshes.list()), options: options))
+                },
+                excludedNamespaces: { [options] in
+                    Set(MeshChoice(stores.meshes.list()).spec.excludedNamespaces + [options.namespace])
+                },
+                prepareNamespace: { namespace in
+                    guard !published.withLock({ $0.contains(namespace) }) else { return }
+                    do {
+                        try await keeper.publishRoot(of: authority, in: namespace)
+                        _ = published.withLock { $0.insert(namespace) }
+                    } catch {
+                        logger.warning("root not published", metadata: ["namespace": "\(namespace)", "error": "\(error)"])
+                    }
+                },
+                canary: { key in
+                    stores.canaries.list(index: ClusterStores.byTarget, "\(key.namespace)/\(key.name)").first
+                }))
+        let secure = try OperatorServer.secure(
+            webhooks: webhooks, signing: CertificateSigning(api: api, authority: { authority }), address: options.address,
+            port: options.securePort, tls: try serving.tlsConfiguration(certificates), logger: logger)
+        let plain = OperatorServer.plain(
+            address: options.address, port: options.plainPort, isReady: { runtime.isReady },
+            metrics: { OperatorMetrics.text(hub: hub, runtime: runtime) }, proxies: { hub.debugJSON() }, logger: logger)
+        let discovery = try AggregatedDiscoveryServer(
+            address: options.address, port: options.xdsPort, hub: hub, certificates: certificates, logger: logger,
+            options: .init(trustDomain: mesh.spec.trustDomain))
+
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [
+                    .init(service: runtime), .init(service: recorder), .init(service: secure), .init(service: plain),
+                    .init(
+                        service: LongLife { try await discovery.run() } onShutdown: { discovery.beginGracefulShutdown() }),
+                    .init(service: LongLife { try await follow(stores, feed: feed, hub: hub, rejections: rejections) }),
+                    .init(service: LongLife { try await serving.keepFresh(certificates) }),
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        logger.info("starting", metadata: ["identity": "\(identity)", "version": "\(HeddleVersion.text)"])
+        do {
+            try await group.run()
+        } catch {
+            try? await clients.shutdown()
+            throw error
+        }
+        try? await clients.shutdown()
+    }
+
+    private func addControllers(
+        to runtime: Runtime, stores: ClusterStores, proxies: ProxyView, recorder: EventRecorder,
+        authority: CertificateAuthority, prometheus: @escaping @Sendable () -> (any PrometheusQuerying)?
+    ) {
+        let routes = RouteWriter(api: api, stores: stores)
+        runtime.add(
+            Controller(
+                name: "canary", sources: CanaryReconciler.sources(stores), concurrency: 4, logger: logger,
+                reconciler: CanaryReconciler(
+                    api: api, stores: stores, routes: routes, evidence: EvidenceCollector(), proxies: proxies,
+                    events: recorder, prometheus: prometheus)))
+        runtime.add(
+            Controller(
+                name: "adoption", sources: AdoptionReconciler.sources(stores), logger: logger,
+                reconciler: AdoptionReconciler(
+                    api: api, stores: stores, observer: AdoptionObserver(), proxies: proxies, events: recorder,
+                    prometheus: prometheus)))
+        runtime.add(
+            Controller(
+                name: "servicepolicy", sources: ServicePolicyReconciler.sources(stores), logger: logger,
+                reconciler: ServicePolicyReconciler(api: api, stores: stores, routes: routes, proxies: proxies)))
+        runtime.add(
+            Controller(
+                name: "mesh", sources: [.primary(stores.meshes)], concurrency: 1, logger: logger,
+                reconciler: MeshReconciler(
+                    api: api, stores: stores, proxies: proxies, authorityNotAfter: { authority.notAfter })))
+        let bundle = Base64.encode((try? authority.trustBundle.pem) ?? "")
+        for resource in [GroupVersionResource.mutatingWebhookConfigurations, .validatingWebhookConfigurations] {
+            let store = runtime.store(for: resource)
+            runtime.add(
+                Controller(
+                    name: "webhook-trust-\(resource.resource)", sources: [.primary(store)], concurrency: 1, logger: logger,
+                    reconciler: WebhookTrust(api: api, store: store, resource: resource, bundle: { bundle })))
+        }
+    }
+
+    private func proxyView(hub: SnapshotHub, feed: MeshFeed, rejections: Rejections) -> ProxyView {
+        ProxyView(
+            isSynced: { hub.isSynced() },
+            syncedPods: {
+                Set(
+                    hub.proxies().filter(\.isSynced).map {
+                        ObjectKey(namespace: $0.proxy.namespace, name: $0.proxy.podName)
+                    })
+            },
+            rejection: { rejections.message(on: $0) }, problems: { feed.problems[$0] ?? [] },
+            counts: {
+                let proxies = hub.proxies()
+                return (proxies.count, proxies.filter(\.isSynced).count)
+            })
+    }
+
+    /// Takes changes of the caches into the feed; changes that come close together are taken in at once.
+    private func follow(_ stores: ClusterStores, feed: MeshFeed, hub: SnapshotHub, rejections: Rejections) async throws {
+        for store in stores.meshStores { try await cancelWhenGracefulShutdown { try await store.waitUntilSynced() } }
+        let (wakeUps, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let subscriptions = stores.meshStores.map { store in store.observe(replaying: false) { _ in wake.yield() } }
+        defer { for subscription in subscriptions { subscription.cancel() } }
+        wake.yield()
+        for await _ in wakeUps.cancelOnGracefulShutdown() {
+            try await Task.sleep(for: .milliseconds(10))
+            guard feed.refresh(stores.meshObjects, settings: MeshChoice(stores.meshes.list()).settings) else { continue }
+            rejections.forgetAll()
+            hub.changed()
+        }
+    }
+}
+
+private func injection(_ mesh: MeshChoice, options: HeddleOperator) -> SidecarInjector.Settings {
+    var settings = mesh.injection(image: options.proxyImage)
+    let host = "\(options.service).\(options.namespace).svc"
+    settings.discoveryAddress = "\(host):15012"
+    settings.certificateAddress = "\(host):443"
+    return settings
+}
+
+/// A service made of a function.
+private struct LongLife: Service {
+    let body: @Sendable () async throws -> Void
+    let onShutdown: @Sendable () -> Void
+
+    init(_ body: @escaping @Sendable () async throws -> Void, onShutdown: @escaping @Sendable () -> Void = {}) {
+        self.body = body
+        self.onShutdown = onShutdown
+    }
+
+    func run() async throws {
+        let (body, onShutdown) = (body, onShutdown)
+        try await withGracefulShutdownHandler { try await body() } onGracefulShutdown: { onShutdown() }
+    }
+}
+
+/// What proxies refused, by the object that it was made of. Forgotten when the configuration changes: proxies then say it
+/// again, or not.
+private final class Rejections: Sendable {
+    private let messages = Mutex<[String: String]>([:])
+
+    func note(_ message: String, on sources: [String]) {
+        messages.withLock { messages in
+            for source in sources { messages[source] = message }
+        }
+    }
+
+    func message(on source: String) -> String? { messages.withLock { $0[source] } }
+    func forgetAll() { messages.withLock { $0 = [:] } }
+}

@@ -1,0 +1,92 @@
+import FoundationEssentials
+import KubeCore
+import Logging
+import NIOSSL
+import SwiftASN1
+import Testing
+import X509
+
+@testable import KubeClient
+
+@Suite(.timeLimit(.minutes(1)))
+struct TLSTests {
+    func ask(_ configuration: ClientConfiguration) async throws {
+        var limits = KubeClientTests.fast
+        limits.attempts = 1
+        let client = try KubeClient(
+            configuration: configuration, limits: limits, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        do {
+            _ = try await client.get(.pods, name: "a")
+        } catch {
+            await client.shutdown()
+            throw error
+        }
+        await client.shutdown()
+    }
+
+    func refuses(_ configuration: ClientConfiguration) async {
+        await #expect { try await ask(configuration) } throws: { ($0 as? APIError)?.code == 0 }
+    }
+
+    let loopback = GeneralName.ipAddress(ASN1OctetString(contentBytes: [127, 0, 0, 1]))
+
+    @Test func `only the given authority is trusted, and verification can be skipped`() async throws {
+        let authority = try TestAuthority()
+        let pem = Data(try authority.pem.utf8)
+        try await LocalServer.serving(tls: try authority.serverContext(names: [loopback]), { _, _ in .ok() }) { _, port in
+            var configuration = ClientConfiguration(server: "https://127.0.0.1:\(port)", certificateAuthority: pem)
+            try await ask(configuration)
+            configuration.certificateAuthority = Data(try TestAuthority().pem.utf8)
+            await refuses(configuration)
+            configuration.certificateAuthority = nil
+            await refuses(configuration)
+            configuration.skipsTLSVerification = true
+            try await ask(configuration)
+        }
+    }
+
+    @Test func `the server's name is checked, or the one that stands for it`() async throws {
+        let authority = try TestAuthority()
+        let pem = Data(try authority.pem.utf8)
+        let context = try authority.serverContext(names: [.dnsName("kubernetes.default.svc")])
+        try await LocalServer.serving(tls: context, { _, _ in .ok() }) { _, port in
+            var configuration = ClientConfiguration(server: "https://127.0.0.1:\(port)", certificateAuthority: pem)
+            await refuses(configuration)
+            configuration.tlsServerName = "kubernetes.default.svc"
+            try await ask(configuration)
+            configuration.tlsServerName = "other.default.svc"
+            await refuses(configuration)
+        }
+    }
+
+    @Test func `a client certificate identifies`() async throws {
+        let authority = try TestAuthority()
+        let pem = Data(try authority.pem.utf8)
+        let context = try authority.serverContext(names: [loopback], clients: true)
+        try await LocalServer.serving(tls: context, { _, _ in .ok() }) { _, port in
+            var configuration = ClientConfiguration(server: "https://127.0.0.1:\(port)", certificateAuthority: pem)
+            await refuses(configuration)
+            let (certificate, key) = try authority.issue("me", names: [.dnsName("me")])
+            configuration.clientCertificate = .init(chain: Data(certificate.utf8), key: Data(key.utf8))
+            try await ask(configuration)
+        }
+    }
+
+    @Test func `what is not PEM is refused before any request`() {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        #expect(throws: ConfigurationError.self) {
+            try KubeClient(
+                configuration: ClientConfiguration(server: "https://x", certificateAuthority: Data("no".utf8)), logger: logger)
+        }
+    }
+
+    @Test(arguments: [
+        ("https://10.0.0.1:6443", "https://api:6443", "10.0.0.1"), ("https://[::1]:6443/k8s", "https://api:6443/k8s", "::1"),
+        ("https://[::1]", "https://api", "::1"), ("https://host/prefix", "https://api/prefix", "host"),
+    ])
+    func `the address leads to the host under the other name`(_ server: String, _ address: String, _ host: String) {
+        var overrides: [String: String] = [:]
+        #expect(ClientConfiguration(server: server, tlsServerName: "api").address(overriding: &overrides) == address)
+        #expect(overrides == ["api": host])
+    }
+}

@@ -1,0 +1,37 @@
+import Foundation
+import Testing
+
+@testable import KubeSandbox
+
+/// How the sandbox's namespaces are entered, as far as text goes.
+struct SandboxTests {
+    @Test(arguments: [("8080:10.96.0.5:80", 8080, "10.96.0.5", 80), ("0:web.shop:443", 0, "web.shop", 443)])
+    func `publications are written HOSTPORT:HOST:PORT`(text: String, hostPort: Int, host: String, port: Int) {
+        #expect(SandboxNamespace.Publication(text) == .init(hostPort: hostPort, host: host, port: port))
+    }
+
+    @Test(arguments: ["8080:80", "x:1.2.3.4:80", "70000:1.2.3.4:80", "80:1.2.3.4:0", ""])
+    func `other publications are refused`(text: String) { #expect(SandboxNamespace.Publication(text) == nil) }
+
+    @Test func `without a sandbox there is nothing to enter`() {
+        #expect(throws: SandboxError.self) { try SandboxNamespace.executing(["true"], directory: "/nonexistent") }
+    }
+
+    @Test func `children are reaped with their status, and what they leave behind is killed`() async throws {
+        let processes = ChildProcesses()
+        let failing = try await processes.run(["sh", "-c", "cat; exit 7"], input: "hello")
+        #expect(failing.exit == .exited(7) && failing.output == "hello")
+        let killed = try processes.spawn(["sleep", "60"], environment: [:])
+        killed.signal(SIGTERM)
+        #expect(await killed.exit() == .signalled(SIGTERM))
+        let leaving = try await processes.run(["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"])
+        let orphan = try #require(Int32(leaving.output.trimmingCharacters(in: .whitespacesAndNewlines)))
+        try await eventually("the orphan is gone") {
+            let stat = try? String(contentsOfFile: "/proc/\(orphan)/stat", encoding: .utf8)
+            return stat == nil || stat?.contains(") Z") == true
+        }
+        let slow = try await processes.run(["sleep", "60"], timeout: .milliseconds(100))
+        #expect(slow.exit == .signalled(SIGKILL))
+        await #expect(throws: SpawnError.self) { try await processes.run(["/no/such/program"]) }
+    }
+}
