@@ -117,11 +117,16 @@ package struct SidecarBootstrap: Equatable, Sendable {
     private var discoveryCluster: BootstrapJSON {
         [
             "name": "xds",
-            "type": "STRICT_DNS",
-            "dns_lookup_family": "V4_PREFERRED",
-            "dns_refresh_rate": "5s",
-            "dns_failure_refresh_rate": ["base_interval": "0.5s", "max_interval": "5s"],
-            "respect_dns_ttl": true,
+            "cluster_type": [
+                "name": "envoy.cluster.dns",
+                "typed_config": [
+                    "@type": .string(Self.typeURL("envoy.extensions.clusters.dns.v3.DnsCluster")),
+                    "dns_lookup_family": "V4_PREFERRED",
+                    "dns_refresh_rate": "5s",
+                    "dns_failure_refresh_rate": ["base_interval": "0.5s", "max_interval": "5s"],
+                    "respect_dns_ttl": true,
+                ],
+            ],
             "connect_timeout": "2s",
             "load_assignment": Self.endpoint("xds", discovery.host, discovery.port),
             "typed_extension_protocol_options": [

@@ -1,4 +1,4 @@
-package import FoundationEssentials
+import FoundationEssentials
 
 /// A JSON document under construction: what the bootstrap and the file secrets are written as.
 ///

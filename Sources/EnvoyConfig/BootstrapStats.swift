@@ -9,7 +9,8 @@ enum BootstrapStats {
     static let keptPrefixes = [
         // The stats access logger's request metrics.
         "heddle.",
-        "server.live", "server.state", "server.memory", "server.uptime", "server.days_until", "server.total_connections",
+        "server.live", "server.state", "server.memory", "server.uptime", "server.days_until",
+        "server.total_connections",
         "control_plane.", "cluster_manager.", "listener_manager.", "tls_inspector.",
         "http.inbound_", "http.outbound_", "tcp.inbound_", "tcp.outbound_",
     ]
@@ -44,7 +45,7 @@ enum BootstrapStats {
     private static let tags: [(name: String, regex: String)] = [
         ("envoy.response_code", #"_rq(_([0-9]{3}))$"#),
         ("envoy.response_code_class", #"_rq_(([1-5]))xx$"#),
-        ("envoy.cluster_name", #"^cluster\.((.+?)\.)(?:upstream_|membership_|outlier_detection|ssl\.|update_|circuit_)"#),
+        ("envoy.cluster_name", #"^cluster\.((.+?)\.)(?:upstream_|membership_|outlier_|ssl\.|update_|circuit_)"#),
         ("envoy.http_conn_manager_prefix", #"^http\.((.+?)\.)"#),
         ("envoy.tcp_prefix", #"^tcp\.((.+?)\.)"#),
         ("envoy.listener_address", #"^listener\.((.+?)\.)(?:downstream_|ssl\.|no_filter_chain_match)"#),

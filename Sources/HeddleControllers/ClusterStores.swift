@@ -1,3 +1,4 @@
+import HeddleAPI
 package import KubeCore
 package import KubeRuntime
 package import MeshDialects

@@ -1,5 +1,4 @@
 package import KubeCore
-package import MeshModel
 
 /// What controllers may know of the proxies that are connected to this replica.
 package struct ProxyView: Sendable {

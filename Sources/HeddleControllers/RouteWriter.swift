@@ -1,7 +1,8 @@
+import FoundationEssentials
 package import HeddleAPI
 package import KubeCore
 import KubeRuntime
-package import MeshDialects
+import MeshDialects
 package import MeshModel
 package import MeshPlan
 

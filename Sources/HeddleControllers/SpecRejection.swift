@@ -1,6 +1,6 @@
-package import FoundationEssentials
-package import HeddleAPI
-package import KubeCore
+import FoundationEssentials
+import HeddleAPI
+import KubeCore
 import KubeRuntime
 
 /// Says on an object that its spec is wrong, field by field. Nothing else of the object is touched.

@@ -32,14 +32,20 @@ package struct AuthorityKeeper: Sendable {
                 Self.certificateKey: .string(Base64.encode(try authority.certificatePEM)),
                 Self.privateKeyKey: .string(Base64.encode(authority.privateKeyPEM)),
             ]
-            do throws(APIError) {
-                _ = try await api.create(.secrets, secret)
-                return authority
-            } catch where error.isAlreadyExists {
-                continue
-            }
+            if try await isFirst(secret) { return authority }
         }
         throw APIError(code: 0, reason: "Unknown", message: "the Secret \(namespace)/\(Self.secretName) appears and vanishes")
+    }
+
+    /// Creates the Secret; false when another replica was first.
+    private func isFirst(_ secret: KubeObject) async throws -> Bool {
+        do {
+            _ = try await api.create(.secrets, secret)
+            return true
+        } catch let error as APIError {
+            if error.isAlreadyExists { return false }
+            throw error
+        }
     }
 
     /// Puts the root certificates into a namespace, where the sidecars' agents read them.
@@ -53,16 +59,17 @@ package struct AuthorityKeeper: Sendable {
     }
 
     private func read(_ secret: KubeObject, trustDomain: String, now: Date) throws -> CertificateAuthority {
-        func text(_ key: String) throws -> String {
-            guard let value = secret.json["data"]?[key]?.string.flatMap(Base64.decodeText) else {
-                throw FieldError(
-                    path: "data[\(key)]",
-                    message: "Secret \(secret.key) has no such text; delete the Secret to have a new authority made")
-            }
-            return value
+        try CertificateAuthority(
+            trustDomain: trustDomain, certificatePEM: try text(Self.certificateKey, of: secret),
+            privateKeyPEM: try text(Self.privateKeyKey, of: secret), now: now)
+    }
+
+    private func text(_ key: String, of secret: KubeObject) throws -> String {
+        guard let text = secret.json["data"]?[key]?.string.flatMap(Base64.decodeText) else {
+            throw FieldError(
+                path: "data[\(key)]",
+                message: "Secret \(secret.key) has no such text; delete the Secret to have a new authority made")
         }
-        return try CertificateAuthority(
-            trustDomain: trustDomain, certificatePEM: try text(Self.certificateKey),
-            privateKeyPEM: try text(Self.privateKeyKey), now: now)
+        return text
     }
 }

@@ -44,7 +44,7 @@ package struct CertificateSigning: Sendable {
             let issued = try authority.sign(
                 csrPEM: csr, identity: identity, ttl: body["ttlSeconds"]?.int.map { .seconds($0) }, now: now())
             return [
-                "certificateChain": .string(issued.chainPEM), "trustBundle": .string(authority.trustBundle.pem),
+                "certificateChain": .string(issued.chainPEM), "trustBundle": .string(try authority.trustBundle.pem),
                 "notAfter": .string(KubeTime.format(issued.notAfter)),
             ]
         } catch {

@@ -1,3 +1,4 @@
+import EnvoyAPI
 import EnvoyConfig
 package import KubeCore
 package import MeshDialects

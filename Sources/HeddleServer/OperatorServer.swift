@@ -1,5 +1,5 @@
 package import Hummingbird
-package import HummingbirdTLS
+import HummingbirdTLS
 package import KubeCore
 package import Logging
 package import NIOSSL
@@ -12,7 +12,6 @@ package enum OperatorServer {
         logger: Logger
     ) throws -> some ApplicationProtocol {
         let router = Router()
-        router.add(middleware: RequestFailures(logger: logger))
         admission(router, "/inject") { await webhooks.inject($0) }
         admission(router, "/release") { webhooks.holdRelease($0) }
         admission(router, "/validate") { webhooks.validate($0) }
@@ -32,15 +31,17 @@ package enum OperatorServer {
             configuration: .init(address: .hostname(address, port: port), serverName: "heddle-operator"), logger: logger)
     }
 
-    /// The plain door: `/healthz`, `/readyz`, `/metrics` and `/debug/proxies`.
+    /// The plain door: `/healthz`, `/readyz`, `/metrics`, `/prometheus/targets` (HTTP service discovery) and
+    /// `/debug/proxies`.
     package static func plain(
         address: String, port: Int, isReady: @escaping @Sendable () -> Bool, metrics: @escaping @Sendable () -> String,
-        proxies: @escaping @Sendable () -> String, logger: Logger
+        targets: @escaping @Sendable () -> JSONValue, proxies: @escaping @Sendable () -> String, logger: Logger
     ) -> some ApplicationProtocol {
         let router = Router()
         router.get("/healthz") { _, _ in "ok" }
         router.get("/readyz") { _, _ in isReady() ? text("ok") : text("caches are filling", status: .serviceUnavailable) }
         router.get("/metrics") { _, _ in text(metrics(), type: "text/plain; version=0.0.4") }
+        router.get("/prometheus/targets") { _, _ in json(targets()) }
         router.get("/debug/proxies") { _, _ in text(proxies(), type: "application/json") }
         return Application(
             router: router, configuration: .init(address: .hostname(address, port: port), serverName: "heddle-operator"),
@@ -88,19 +89,5 @@ package enum OperatorServer {
     private static func text(_ text: String, type: String = "text/plain", status: HTTPResponse.Status = .ok) -> Response {
         Response(
             status: status, headers: [.contentType: type], body: .init(byteBuffer: ByteBuffer(string: text)))
-    }
-}
-
-/// Logs requests that end in an error of ours.
-private struct RequestFailures<Context: RequestContext>: RouterMiddleware {
-    let logger: Logger
-
-    func handle(_ request: Request, context: Context, next: (Request, Context) async throws -> Response) async throws -> Response {
-        do {
-            return try await next(request, context)
-        } catch {
-            logger.warning("request failed", metadata: ["path": "\(request.uri.path)", "error": "\(error)"])
-            throw error
-        }
     }
 }

@@ -33,7 +33,8 @@ extension APIRequest {
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "~"):
                 out.unicodeScalars.append(Unicode.Scalar(byte))
             default:
                 out += byte < 16 ? "%0" : "%"
@@ -89,7 +90,9 @@ extension ClientConfiguration {
         }
         if let clientCertificate {
             do {
-                tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(clientCertificate.chain)).map { .certificate($0) }
+                tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(Array(clientCertificate.chain)).map {
+                    .certificate($0)
+                }
             } catch {
                 throw ConfigurationError(file: server, field: "client-certificate", message: "is not PEM: \(error)")
             }
@@ -116,6 +119,7 @@ extension ClientConfiguration {
         }
         overrides[tlsServerName] = String(host)
         let port = authority.hasSuffix("]") ? "" : authority.lastIndex(of: ":").map { String(authority[$0...]) } ?? ""
-        return server[..<scheme.upperBound] + tlsServerName + (port.contains("]") ? "" : port) + rest.dropFirst(authority.count)
+        return server[..<scheme.upperBound] + tlsServerName + (port.contains("]") ? "" : port)
+            + rest.dropFirst(authority.count)
     }
 }

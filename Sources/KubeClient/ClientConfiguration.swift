@@ -47,7 +47,8 @@ package struct ClientConfiguration: Sendable {
     package var warnings: [String]
 
     package init(
-        server: String, namespace: String = "default", credential: Credential = .none, certificateAuthority: Data? = nil,
+        server: String, namespace: String = "default", credential: Credential = .none,
+        certificateAuthority: Data? = nil,
         clientCertificate: ClientCertificate? = nil, tlsServerName: String? = nil, skipsTLSVerification: Bool = false,
         warnings: [String] = []
     ) {
@@ -121,7 +122,9 @@ extension ClientConfiguration {
             throw ConfigurationError(
                 file: token, message: "cannot be read; is automountServiceAccountToken false?")
         }
-        let namespace = (try? readFile(directory + "/namespace", field: "namespace")).map { String(decoding: $0, as: UTF8.self) }
+        let namespace = (try? readFile(directory + "/namespace", field: "namespace")).map {
+            String(decoding: $0, as: UTF8.self)
+        }
         return ClientConfiguration(
             server: "https://\(host.contains(":") ? "[\(host)]" : host):\(port)", namespace: namespace ?? "default",
             credential: .tokenFile(token), certificateAuthority: authority)

@@ -22,7 +22,7 @@ package final class KubeClient: ClusterAPI {
         package var firstRetryDelay: Duration = .milliseconds(100)
         /// The longest life of a watch, in seconds; requests that ask for more, or for nothing, get this.
         package var watchSeconds = 600
-        /// Connections for requests; each watch has its own beside them where the server speaks HTTP/1.1 only.
+        /// Connections for requests; each watch has its own beside them.
         package var connections = 16
         /// Largest body of a response, and of one watch event.
         package var maximumBodyBytes = 512 << 20
@@ -54,6 +54,10 @@ package final class KubeClient: ClusterAPI {
         // Retries are ours, with one deadline.
         options.connectionPool.retryConnectionEstablishment = false
         options.timeout.connect = .seconds(10)
+        // On a shared HTTP/2 connection a dead peer would hold up every request until the kernel gives up; a request that
+        // times out on HTTP/1.1 takes its connection with it.
+        options.httpVersion = .http1Only
+        options.http1_1ConnectionDebugInitializer = KeepAlive.enable
         options.tlsConfiguration = try configuration.tls()
         base = configuration.address(overriding: &options.dnsOverride)
 
@@ -94,7 +98,9 @@ package final class KubeClient: ClusterAPI {
         request.query["timeoutSeconds"] = String(min(asked, limits.watchSeconds))
         do {
             var response = try await open(request, with: watches)
-            if response.status == .unauthorized, tokens.invalidate() { response = try await open(request, with: watches) }
+            if response.status == .unauthorized, tokens.invalidate() {
+                response = try await open(request, with: watches)
+            }
             guard response.status.code < 300 else { throw try await refusal(response, request) }
             let reader = WatchReader(body: response.body, request: request, maximumLineBytes: limits.maximumBodyBytes)
             return AsyncThrowingStream { try await reader.next() }
@@ -130,7 +136,10 @@ package final class KubeClient: ClusterAPI {
             guard wait < limits.requestTimeout else { throw failure }
             logger.debug(
                 "request failed and is sent again",
-                metadata: ["request": "\(request.verb.rbacName) \(request.path)", "error": "\(failure)", "attempt": "\(number)"])
+                metadata: [
+                    "request": "\(request.verb.rbacName) \(request.path)", "error": "\(failure)",
+                    "attempt": "\(number)",
+                ])
             try await Task.sleep(for: wait)
             delay *= 2
         }
@@ -145,7 +154,8 @@ package final class KubeClient: ClusterAPI {
             return try JSONValue.parse(body.readableBytesView)
         } catch {
             throw APIError(
-                code: 0, reason: "InvalidAnswer", message: "\(request.verb.rbacName) \(request.path): the answer is \(error)")
+                code: 0, reason: "InvalidAnswer",
+                message: "\(request.verb.rbacName) \(request.path): the answer is \(error)")
         }
     }
 
@@ -196,6 +206,7 @@ private func withDeadline<Result: Sendable>(
         defer { group.cancelAll() }
         if let outcome = try await group.next(), let result = outcome { return result }
         throw APIError(
-            code: 0, reason: "Timeout", message: "\(request.verb.rbacName) \(request.path): no answer within \(duration)")
+            code: 0, reason: "Timeout",
+            message: "\(request.verb.rbacName) \(request.path): no answer within \(duration)")
     }
 }

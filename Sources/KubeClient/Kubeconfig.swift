@@ -56,7 +56,9 @@ struct Kubeconfig {
             guard let name = item["name"]?.string else {
                 throw ConfigurationError(file: file, field: "\(member)s[\(index)].name", message: "is required")
             }
-            if self[keyPath: map][name] == nil { self[keyPath: map][name] = Entry(file: file, value: item[member] ?? [:]) }
+            if self[keyPath: map][name] == nil {
+                self[keyPath: map][name] = Entry(file: file, value: item[member] ?? [:])
+            }
         }
     }
 
@@ -77,7 +79,8 @@ struct Kubeconfig {
                 message: "names no cluster that is defined")
         }
         let clusterReader = Reader(entry: cluster, context: name, prefix: "clusters[\(clusterName)].cluster")
-        guard let server = cluster.value["server"]?.string, server.hasPrefix("https://") || server.hasPrefix("http://") else {
+        guard let server = cluster.value["server"]?.string, server.hasPrefix("https://") || server.hasPrefix("http://")
+        else {
             throw clusterReader.failure("server", "must be an http:// or https:// address")
         }
         var configuration = ClientConfiguration(
@@ -140,7 +143,8 @@ private struct Reader {
     func identify(_ configuration: inout ClientConfiguration) throws(ConfigurationError) {
         for plugin in ["exec", "auth-provider"] where entry.value[plugin]?.object != nil {
             throw failure(
-                plugin, "credential plugins are not supported; use a token, a tokenFile or a client certificate, "
+                plugin,
+                "credential plugins are not supported; use a token, a tokenFile or a client certificate, "
                     + "e.g. from 'kubectl create token'")
         }
         for impersonation in ["as", "as-uid", "as-groups", "as-user-extra"] where entry.value[impersonation] != nil {

@@ -27,13 +27,16 @@ final class TokenSource: Sendable {
         case .basic(let user, let password):
             return "Basic " + Data("\(user):\(password)".utf8).base64EncodedString()
         case .tokenFile(let path):
-            if let cached = cached.withLock({ $0 }), ContinuousClock.now - cached.readAt < lifetime { return cached.header }
+            if let cached = cached.withLock({ $0 }), ContinuousClock.now - cached.readAt < lifetime {
+                return cached.header
+            }
             let header: String
             do {
                 let text = String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self)
                 header = "Bearer " + text.filter { !$0.isWhitespace }
             } catch {
-                throw APIError(code: 0, reason: "Unauthorized", message: "the token file \(path) cannot be read: \(error)")
+                throw APIError(
+                    code: 0, reason: "Unauthorized", message: "the token file \(path) cannot be read: \(error)")
             }
             cached.withLock { $0 = Cached(header: header, readAt: ContinuousClock.now) }
             return header

@@ -47,11 +47,13 @@ actor WatchReader {
             throw APIError(code: 0, reason: "InvalidAnswer", message: "watch \(request.path): an event is \(error)")
         }
         guard let type = value["type"]?.string, let object = value["object"] else {
-            throw APIError(code: 0, reason: "InvalidAnswer", message: "watch \(request.path): an event without type or object")
+            throw APIError(
+                code: 0, reason: "InvalidAnswer", message: "watch \(request.path): an event without type or object")
         }
         if type == "ERROR" { throw APIError(status: object, httpCode: 500) }
         guard let kind = WatchEvent.Kind(rawValue: type) else {
-            throw APIError(code: 0, reason: "InvalidAnswer", message: "watch \(request.path): an event of unknown type '\(type)'")
+            throw APIError(
+                code: 0, reason: "InvalidAnswer", message: "watch \(request.path): an event of unknown type '\(type)'")
         }
         return WatchEvent(kind, KubeObject(json: object))
     }

@@ -33,7 +33,10 @@ package struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
     package var status: JSONValue {
         var details: JSONValue = [:]
         if !causes.isEmpty {
-            details["causes"] = .array(causes.map { ["field": .string($0.path), "message": .string($0.message), "reason": "FieldValueInvalid"] })
+            details["causes"] = .array(
+                causes.map {
+                    ["field": .string($0.path), "message": .string($0.message), "reason": "FieldValueInvalid"]
+                })
         }
         if let retryAfterSeconds { details["retryAfterSeconds"] = .int(retryAfterSeconds) }
         return [

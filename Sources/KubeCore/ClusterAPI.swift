@@ -67,7 +67,12 @@ package struct APIRequest: Sendable, Hashable {
 }
 
 package struct WatchEvent: Sendable, Hashable {
-    package enum Kind: String, Sendable { case added = "ADDED", modified = "MODIFIED", deleted = "DELETED", bookmark = "BOOKMARK" }
+    package enum Kind: String, Sendable {
+        case added = "ADDED"
+        case modified = "MODIFIED"
+        case deleted = "DELETED"
+        case bookmark = "BOOKMARK"
+    }
     package var kind: Kind
     package var object: KubeObject
 
@@ -85,7 +90,9 @@ package struct KubeList: Sendable {
 }
 
 extension ClusterAPI {
-    package func get(_ resource: GroupVersionResource, namespace: String? = nil, name: String) async throws(APIError) -> KubeObject {
+    package func get(_ resource: GroupVersionResource, namespace: String? = nil, name: String) async throws(APIError)
+        -> KubeObject
+    {
         KubeObject(json: try await perform(APIRequest(.get, resource, namespace: namespace, name: name)))
     }
 
@@ -95,7 +102,7 @@ extension ClusterAPI {
     {
         do {
             return try await get(resource, namespace: namespace, name: name)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return nil
         }
     }
@@ -128,7 +135,8 @@ extension ClusterAPI {
     }
 
     /// Replaces an object; its `resourceVersion`, when set, must be the current one (else `isConflict`).
-    package func update(_ resource: GroupVersionResource, _ object: KubeObject, subresource: String? = nil) async throws(APIError)
+    package func update(_ resource: GroupVersionResource, _ object: KubeObject, subresource: String? = nil)
+        async throws(APIError)
         -> KubeObject
     {
         KubeObject(
@@ -174,6 +182,6 @@ extension ClusterAPI {
         if let uid { body["preconditions"] = ["uid": .string(uid)] }
         do {
             _ = try await perform(APIRequest(.delete, resource, namespace: namespace, name: name, body: body))
-        } catch where error.isNotFound {}
+        } catch  where error.isNotFound {}
     }
 }

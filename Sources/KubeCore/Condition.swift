@@ -2,7 +2,11 @@ package import FoundationEssentials
 
 /// `metav1.Condition`: one aspect of an object's state, with its reason and a sentence.
 package struct Condition: Sendable, Hashable, Codable {
-    package enum Status: String, Sendable, Codable { case `true` = "True", `false` = "False", unknown = "Unknown" }
+    package enum Status: String, Sendable, Codable {
+        case `true` = "True"
+        case `false` = "False"
+        case unknown = "Unknown"
+    }
     package var type: String
     package var status: Status
     package var observedGeneration: Int?

@@ -11,7 +11,8 @@ package struct GroupVersionResource: Sendable, Hashable, CustomStringConvertible
     package var kind: String
     package var isNamespaced: Bool
 
-    package init(group: String = "", version: String = "v1", resource: String, kind: String, isNamespaced: Bool = true) {
+    package init(group: String = "", version: String = "v1", resource: String, kind: String, isNamespaced: Bool = true)
+    {
         self.group = group
         self.version = version
         self.resource = resource
@@ -46,7 +47,8 @@ extension GroupVersionResource {
     package static let secrets = Self(resource: "secrets", kind: "Secret")
     package static let endpoints = Self(resource: "endpoints", kind: "Endpoints")
     package static let events = Self(resource: "events", kind: "Event")
-    package static let endpointSlices = Self(group: "discovery.k8s.io", resource: "endpointslices", kind: "EndpointSlice")
+    package static let endpointSlices = Self(
+        group: "discovery.k8s.io", resource: "endpointslices", kind: "EndpointSlice")
     package static let deployments = Self(group: "apps", resource: "deployments", kind: "Deployment")
     package static let replicaSets = Self(group: "apps", resource: "replicasets", kind: "ReplicaSet")
     package static let statefulSets = Self(group: "apps", resource: "statefulsets", kind: "StatefulSet")

@@ -7,7 +7,8 @@ extension JSONPatch {
         return .array(operations)
     }
 
-    private static func collect(_ old: JSONValue, _ new: JSONValue, at path: String, into operations: inout [JSONValue]) {
+    private static func collect(_ old: JSONValue, _ new: JSONValue, at path: String, into operations: inout [JSONValue])
+    {
         if old == new { return }
         guard case .object(let before) = old, case .object(let after) = new else {
             operations.append(["op": "replace", "path": .string(path), "value": new])

@@ -3,7 +3,9 @@ package enum JSONPatch {
     /// Applies `patch` (the list of operations) to a document.
     /// - Throws: `FieldError` whose path names the operation (`[2]`) that cannot be done, or whose `test` does not hold.
     package static func apply(_ patch: JSONValue, to document: JSONValue) throws(FieldError) -> JSONValue {
-        guard let operations = patch.array else { throw FieldError(path: "", message: "a JSON patch is a list of operations") }
+        guard let operations = patch.array else {
+            throw FieldError(path: "", message: "a JSON patch is a list of operations")
+        }
         var result = document
         for (index, operation) in operations.enumerated() {
             do {
@@ -86,7 +88,8 @@ package enum JSONPatch {
         return current
     }
 
-    private static func adding(_ value: JSONValue, to document: JSONValue, at path: ArraySlice<String>) throws(FieldError)
+    private static func adding(_ value: JSONValue, to document: JSONValue, at path: ArraySlice<String>)
+        throws(FieldError)
         -> JSONValue
     {
         guard let first = path.first else { return value }
@@ -102,7 +105,9 @@ package enum JSONPatch {
             return .object(members)
         case .array(var elements):
             if isLast {
-                guard let at = first == "-" ? elements.count : index(first, upTo: elements.count) else { throw missing(first) }
+                guard let at = first == "-" ? elements.count : index(first, upTo: elements.count) else {
+                    throw missing(first)
+                }
                 elements.insert(value, at: at)
             } else {
                 guard let at = index(first, upTo: elements.count - 1) else { throw missing(first) }
@@ -136,7 +141,8 @@ package enum JSONPatch {
 
     /// An array index as RFC 6901 writes it: digits without a leading zero.
     private static func index(_ text: String, upTo last: Int) -> Int? {
-        guard text == "0" || (text.first != "0" && text.allSatisfy { $0.isASCII && $0.isNumber }), let value = Int(text),
+        guard text == "0" || (text.first != "0" && text.allSatisfy { $0.isASCII && $0.isNumber }),
+            let value = Int(text),
             value <= last
         else { return nil }
         return value

@@ -118,9 +118,15 @@ struct JSONValueDecoding: Decoder {
 
         func decodeNil(forKey key: Key) throws -> Bool { members[key.stringValue]?.isNull ?? true }
         func decode(_ type: Bool.Type, forKey key: Key) throws -> Bool { try Single(decoding: child(key)).decode(type) }
-        func decode(_ type: String.Type, forKey key: Key) throws -> String { try Single(decoding: child(key)).decode(type) }
-        func decode(_ type: Double.Type, forKey key: Key) throws -> Double { try Single(decoding: child(key)).decode(type) }
-        func decode(_ type: Float.Type, forKey key: Key) throws -> Float { try Single(decoding: child(key)).decode(type) }
+        func decode(_ type: String.Type, forKey key: Key) throws -> String {
+            try Single(decoding: child(key)).decode(type)
+        }
+        func decode(_ type: Double.Type, forKey key: Key) throws -> Double {
+            try Single(decoding: child(key)).decode(type)
+        }
+        func decode(_ type: Float.Type, forKey key: Key) throws -> Float {
+            try Single(decoding: child(key)).decode(type)
+        }
         func decode(_ type: Int.Type, forKey key: Key) throws -> Int { try child(key).integer(type) }
         func decode(_ type: Int8.Type, forKey key: Key) throws -> Int8 { try child(key).integer(type) }
         func decode(_ type: Int16.Type, forKey key: Key) throws -> Int16 { try child(key).integer(type) }

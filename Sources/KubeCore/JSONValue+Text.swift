@@ -110,7 +110,12 @@ struct JSONParser {
     private func failure(_ message: String) -> JSONSyntaxError { JSONSyntaxError(message: message, offset: position) }
 
     private mutating func skipSpace() {
-        while position < bytes.count, [0x20, 0x0A, 0x0D, 0x09].contains(bytes[position]) { position += 1 }
+        while position < bytes.count {
+            switch bytes[position] {
+            case 0x20, 0x0A, 0x0D, 0x09: position += 1
+            default: return
+            }
+        }
     }
 
     private mutating func next() throws(JSONSyntaxError) -> UInt8 {
@@ -204,7 +209,9 @@ struct JSONParser {
         throw failure("a string without its closing quote")
     }
 
-    private func text(_ slice: some Sequence<UInt8>) throws(JSONSyntaxError) -> String {
+    private func text(_ slice: some Collection<UInt8>) throws(JSONSyntaxError) -> String {
+        // Validation is slow, and nearly all text of the API is ASCII.
+        if slice.allSatisfy({ $0 < 0x80 }) { return String(decoding: slice, as: UTF8.self) }
         guard let text = String(validating: slice, as: UTF8.self) else { throw failure("a string that is not UTF-8") }
         return text
     }
@@ -265,7 +272,9 @@ struct JSONParser {
         if position < bytes.count, bytes[position] == UInt8(ascii: "-") { position += 1 }
         let firstDigit = position
         try digits()
-        if bytes[firstDigit] == UInt8(ascii: "0"), position > firstDigit + 1 { throw failure("a number with a leading zero") }
+        if bytes[firstDigit] == UInt8(ascii: "0"), position > firstDigit + 1 {
+            throw failure("a number with a leading zero")
+        }
         if position < bytes.count, bytes[position] == UInt8(ascii: ".") {
             isInteger = false
             position += 1
@@ -287,7 +296,9 @@ struct JSONParser {
 
     private mutating func digits() throws(JSONSyntaxError) {
         let start = position
-        while position < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[position]) { position += 1 }
+        while position < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[position]) {
+            position += 1
+        }
         if position == start { throw failure("expected a value") }
     }
 }

@@ -130,6 +130,7 @@ extension JSONValue: Codable {
             return
         }
         throw EncodingError.invalidValue(
-            self, .init(codingPath: encoder.codingPath, debugDescription: "a JSONValue is encoded with JSONValue(encoding:)"))
+            self,
+            .init(codingPath: encoder.codingPath, debugDescription: "a JSONValue is encoded with JSONValue(encoding:)"))
     }
 }

@@ -22,7 +22,8 @@ package enum KubeTime {
 }
 
 /// A duration as Go writes it in Kubernetes' fields: `300ms`, `1m30s`, `168h`.
-package struct GoDuration: Sendable, Hashable, Codable, Comparable, CustomStringConvertible, ExpressibleByStringLiteral {
+package struct GoDuration: Sendable, Hashable, Codable, Comparable, CustomStringConvertible, ExpressibleByStringLiteral
+{
     package var seconds: Double
 
     package init(seconds: Double) { self.seconds = seconds }

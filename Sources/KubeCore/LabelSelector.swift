@@ -1,7 +1,12 @@
 /// A label selector: `matchLabels` and `matchExpressions`, or its query-string form.
 package struct LabelSelector: Sendable, Hashable, Codable {
     package struct Requirement: Sendable, Hashable, Codable {
-        package enum Operator: String, Sendable, Codable { case `in` = "In", notIn = "NotIn", exists = "Exists", doesNotExist = "DoesNotExist" }
+        package enum Operator: String, Sendable, Codable {
+            case `in` = "In"
+            case notIn = "NotIn"
+            case exists = "Exists"
+            case doesNotExist = "DoesNotExist"
+        }
         package var key: String
         package var `operator`: Operator
         package var values: [String]?
@@ -110,11 +115,13 @@ package struct LabelSelector: Sendable, Hashable, Codable {
             return Requirement(key: String(words[0]), operator: words[1] == "in" ? .in : .notIn, values: values)
         }
         return text.hasPrefix("!")
-            ? Requirement(key: trimmed(text.dropFirst()), operator: .doesNotExist) : Requirement(key: text, operator: .exists)
+            ? Requirement(key: trimmed(text.dropFirst()), operator: .doesNotExist)
+            : Requirement(key: text, operator: .exists)
     }
 
     private static func isName(_ text: String, extra: String) -> Bool {
-        !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0) || extra.contains($0)) }
+        !text.isEmpty
+            && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_".contains($0) || extra.contains($0)) }
     }
 
     private static func trimmed(_ text: some StringProtocol) -> String {

@@ -16,7 +16,9 @@ package struct AnyClock: Clock {
     package init<Wrapped: Clock>(_ clock: Wrapped) where Wrapped.Duration == Duration {
         let origin = clock.now
         elapsed = { origin.duration(to: clock.now) }
-        sleeping = { offset, tolerance in try await clock.sleep(until: origin.advanced(by: offset), tolerance: tolerance) }
+        sleeping = { offset, tolerance in
+            try await clock.sleep(until: origin.advanced(by: offset), tolerance: tolerance)
+        }
     }
 
     package static var continuous: AnyClock { AnyClock(ContinuousClock()) }

@@ -32,7 +32,8 @@ package final class Controller: Service {
         package static func primary(_ store: Store) -> Source { Source(store: store) { [$0.key] } }
 
         /// Other objects that a reconciliation reads: `keys` names whom a change concerns.
-        package static func watching(_ store: Store, _ keys: @escaping @Sendable (KubeObject) -> [ObjectKey]) -> Source {
+        package static func watching(_ store: Store, _ keys: @escaping @Sendable (KubeObject) -> [ObjectKey]) -> Source
+        {
             Source(store: store, keys: keys)
         }
 
@@ -60,7 +61,8 @@ package final class Controller: Service {
     private let failures = Mutex<[ObjectKey: String]>([:])
 
     package init(
-        name: String, sources: [Source], concurrency: Int = 2, backoff: Backoff = .reconcile, clock: AnyClock = .continuous,
+        name: String, sources: [Source], concurrency: Int = 2, backoff: Backoff = .reconcile,
+        clock: AnyClock = .continuous,
         metrics: ControllerMetrics? = nil, logger: Logger, reconciler: any Reconciler
     ) {
         self.name = name
@@ -88,7 +90,8 @@ package final class Controller: Service {
         self.queue.withLock { $0 = queue }
         failures.withLock { $0 = [:] }
         let subscriptions = sources.map { source in
-            source.store.observe(replaying: true) { change in queue.add(contentsOf: change.objects.flatMap(source.keys)) }
+            source.store.observe(replaying: true) { change in queue.add(contentsOf: change.objects.flatMap(source.keys))
+            }
         }
         defer {
             for subscription in subscriptions { subscription.cancel() }

@@ -10,7 +10,10 @@ import Synchronization
 /// there, written at most once each `repeatInterval`: a reconciler that says the same again and again writes nothing in
 /// between. `run()` writes; when it cannot keep up, or the API refuses, events are dropped and the log says so.
 package final class EventRecorder: Service {
-    package enum Kind: String, Sendable { case normal = "Normal", warning = "Warning" }
+    package enum Kind: String, Sendable {
+        case normal = "Normal"
+        case warning = "Warning"
+    }
 
     /// An event to be written.
     struct Entry: Sendable {
@@ -22,8 +25,11 @@ package final class EventRecorder: Service {
         var date: Date
 
         var identity: String {
-            [reference["uid"]?.string, reference["kind"]?.string, namespace, reference["name"]?.string, kind.rawValue, reason, message]
-                .map { $0 ?? "" }.joined(separator: "\u{1F}")
+            [
+                reference["uid"]?.string, reference["kind"]?.string, namespace, reference["name"]?.string,
+                kind.rawValue, reason, message,
+            ]
+            .map { $0 ?? "" }.joined(separator: "\u{1F}")
         }
     }
 
@@ -41,7 +47,8 @@ package final class EventRecorder: Service {
     ///   - instance: which replica, e.g. the pod's name.
     ///   - repeatInterval: how long repetitions of one event are only counted.
     package init(
-        api: any ClusterAPI, component: String, instance: String, logger: Logger, repeatInterval: Duration = .seconds(300),
+        api: any ClusterAPI, component: String, instance: String, logger: Logger,
+        repeatInterval: Duration = .seconds(300),
         date: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.api = api
@@ -84,7 +91,7 @@ package final class EventRecorder: Service {
                         .events, namespace: entry.namespace, name: name,
                         ["count": .int(count), "lastTimestamp": .string(KubeTime.format(entry.date))])
                     return
-                } catch where error.isNotFound {
+                } catch  where error.isNotFound {
                     // Events live an hour: this is a new one.
                 }
             }
@@ -99,7 +106,9 @@ package final class EventRecorder: Service {
 
     private func event(for entry: Entry) -> KubeObject {
         let stamp = String(Int(entry.date.timeIntervalSince1970 * 1_000_000), radix: 16)
-        let digest = String(entry.identity.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }, radix: 16)
+        let digest = String(
+            entry.identity.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 },
+            radix: 16)
         let prefix = (entry.reference["name"]?.string ?? "").prefix(200)
         var event = KubeObject(.events, namespace: entry.namespace, name: "\(prefix).\(stamp).\(digest)")
         let time = JSONValue.string(KubeTime.format(entry.date))

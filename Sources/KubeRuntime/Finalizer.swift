@@ -50,7 +50,7 @@ package struct Finalizer: Sendable {
         guard isOn(object) else { return }
         do {
             _ = try await write(object.finalizers.filter { $0 != name }, to: object)
-        } catch where error.isNotFound {}
+        } catch  where error.isNotFound {}
     }
 
     private func write(_ finalizers: [String], to object: KubeObject) async throws(APIError) -> KubeObject {

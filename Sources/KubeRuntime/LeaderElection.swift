@@ -51,7 +51,9 @@ package final class LeaderElection: Sendable {
     /// lead, and whatever the API does. When the body ends by itself or by cancellation, the Lease is handed over, so that
     /// another replica may lead at once. Graceful shutdown ends the waiting; a body answers it itself.
     /// - Throws: `LeadershipLost`; `CancellationError` while waiting; what the body throws.
-    package func withLeadership<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
+    package func withLeadership<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws
+        -> Result
+    {
         try await cancelWhenGracefulShutdown { try await self.acquire() }
         logger.info("leading")
         let outcome = await withTaskGroup(of: Outcome<Result>.self) { group in
@@ -130,8 +132,9 @@ package final class LeaderElection: Sendable {
             do throws(APIError) {
                 do throws(APIError) {
                     try await write()
-                } catch where error.isConflict || error.isNotFound {
-                    let found = try await api.find(.leases, namespace: configuration.namespace, name: configuration.name)
+                } catch  where error.isConflict || error.isNotFound {
+                    let found = try await api.find(
+                        .leases, namespace: configuration.namespace, name: configuration.name)
                     claim.withLock { $0.observe(found, at: clock.now) }
                     // Somebody else wrote it: theirs, or ours after an answer that was lost.
                     if let found, found.spec["holderIdentity"]?.string != configuration.identity { return .lost }

@@ -20,7 +20,8 @@ package struct LeaseClaim: Sendable {
             namespace: String, name: String, identity: String, duration: Duration = .seconds(15),
             renewDeadline: Duration = .seconds(10), retryPeriod: Duration = .seconds(2)
         ) {
-            precondition(retryPeriod < renewDeadline && renewDeadline < duration, "retryPeriod < renewDeadline < duration")
+            precondition(
+                retryPeriod < renewDeadline && renewDeadline < duration, "retryPeriod < renewDeadline < duration")
             self.namespace = namespace
             self.name = name
             self.identity = identity

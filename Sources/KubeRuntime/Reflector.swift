@@ -45,7 +45,10 @@ package struct Reflector: Service {
     }
 
     /// How the reflector goes on after a failure.
-    private enum Next { case list, watch(from: String) }
+    private enum Next {
+        case list
+        case watch(from: String)
+    }
 
     @concurrent
     func keepInSync() async {
@@ -57,7 +60,8 @@ package struct Reflector: Service {
                 switch next {
                 case .list:
                     let list = try await api.list(
-                        store.scope.resource, namespace: store.scope.namespace, labels: store.scope.labels)
+                        store.scope.resource, namespace: store.scope.namespace, labels: store.scope.labels,
+                        fields: store.scope.fields)
                     store.replace(with: list.items)
                     next = .watch(from: list.resourceVersion)
                     logger.debug("listed", metadata: ["objects": "\(list.items.count)"])
@@ -113,6 +117,7 @@ package struct Reflector: Service {
             "timeoutSeconds": String(300 + Int(random() * 240)),
         ]
         if let labels = store.scope.labels, !labels.isEmpty { query["labelSelector"] = labels.query }
+        query["fieldSelector"] = store.scope.fields
         let start = clock.now
         let events = try await api.watch(
             APIRequest(.watch, store.scope.resource, namespace: store.scope.namespace, query: query))

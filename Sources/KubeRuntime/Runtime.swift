@@ -40,9 +40,9 @@ package final class Runtime: Service {
     /// The store of a scope; the first caller makes it, and decides what it does while the resource is not served.
     package func store(
         for resource: GroupVersionResource, namespace: String? = nil, labels: LabelSelector? = nil,
-        whenNotServed: Reflector.WhenNotServed = .wait
+        fields: String? = nil, whenNotServed: Reflector.WhenNotServed = .wait
     ) -> Store {
-        let scope = StoreScope(resource, namespace: namespace, labels: labels)
+        let scope = StoreScope(resource, namespace: namespace, labels: labels, fields: fields)
         return stores.withLock { stores in
             if let store = stores[scope] { return store }
             let store = Store(scope: scope, transform: transforms[resource] ?? .dropManagedFields)

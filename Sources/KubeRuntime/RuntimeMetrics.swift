@@ -19,7 +19,8 @@ package struct ControllerMetrics: Sendable {
         depth = Gauge(label: "heddle_workqueue_depth", dimensions: labels, factory: factory)
         wait = Recorder(label: "heddle_workqueue_wait_seconds", dimensions: labels, aggregate: true, factory: factory)
         retries = Counter(label: "heddle_workqueue_retries_total", dimensions: labels, factory: factory)
-        duration = Recorder(label: "heddle_reconcile_duration_seconds", dimensions: labels, aggregate: true, factory: factory)
+        duration = Recorder(
+            label: "heddle_reconcile_duration_seconds", dimensions: labels, aggregate: true, factory: factory)
         results = Dictionary(
             uniqueKeysWithValues: ["done", "requeue", "error"].map {
                 ($0, Counter(label: "heddle_reconcile_total", dimensions: labels + [("result", $0)], factory: factory))

@@ -22,7 +22,7 @@ package struct StatusWriter: Sendable {
         guard let patch = seen.mergePatch(to: status) else { return nil }
         do {
             return try await sendDespiteOtherChanges(patch, to: object)
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return nil
         }
     }
@@ -33,7 +33,8 @@ package struct StatusWriter: Sendable {
         try await write(try JSONValue(encoding: status), to: object)
     }
 
-    private func sendDespiteOtherChanges(_ patch: JSONValue, to object: KubeObject) async throws(APIError) -> KubeObject {
+    private func sendDespiteOtherChanges(_ patch: JSONValue, to object: KubeObject) async throws(APIError) -> KubeObject
+    {
         let refusal: APIError
         do {
             return try await send(patch, to: object, version: object.resourceVersion)
@@ -42,7 +43,9 @@ package struct StatusWriter: Sendable {
         }
         guard refusal.isConflict else { throw refusal }
         let now = try await api.get(resource, namespace: object.namespace, name: object.name)
-        guard now.uid == object.uid, now.generation == object.generation, now.status == object.status else { throw refusal }
+        guard now.uid == object.uid, now.generation == object.generation, now.status == object.status else {
+            throw refusal
+        }
         return try await send(patch, to: object, version: now.resourceVersion)
     }
 

@@ -7,15 +7,20 @@ package struct StoreScope: Sendable, Hashable, CustomStringConvertible {
     /// Nil: all namespaces.
     package var namespace: String?
     package var labels: LabelSelector?
+    /// As in the `fieldSelector` parameter, e.g. `metadata.name=heddle-ca-root`.
+    package var fields: String?
 
-    package init(_ resource: GroupVersionResource, namespace: String? = nil, labels: LabelSelector? = nil) {
+    package init(
+        _ resource: GroupVersionResource, namespace: String? = nil, labels: LabelSelector? = nil, fields: String? = nil
+    ) {
         self.resource = resource
         self.namespace = namespace
         self.labels = labels
+        self.fields = fields
     }
 
     package var description: String {
-        [resource.description, namespace, labels?.query].compactMap { $0 }.joined(separator: " in ")
+        [resource.description, namespace, labels?.query, fields].compactMap { $0 }.joined(separator: " in ")
     }
 }
 

@@ -82,7 +82,8 @@ package final class Sandbox: Service {
             tokens: ServiceAccountTokens(api: api), logs: logs, directory: directory,
             restartBackOff: configuration.restartBackOff, logger: logger)
         let controllers = ControllerSet(
-            api: api, cache: cache, nodeName: NodeAddresses.nodeName, rootCertificate: identity.authority, logger: logger)
+            api: api, cache: cache, nodeName: NodeAddresses.nodeName, rootCertificate: identity.authority,
+            logger: logger)
         let names = ClusterNames(cache: cache)
         try await publishAPI()
 
@@ -95,12 +96,14 @@ package final class Sandbox: Service {
                 tasks.addTask { await ServiceProxy(cache: cache, processes: self.processes, logger: self.logger).run() }
                 let serves = Latch()
                 tasks.addTask {
-                    try await DNSServer(names: names, host: NodeAddresses.node, port: 53, group: group).run(ready: serves)
+                    try await DNSServer(names: names, host: NodeAddresses.node, port: 53, group: group).run(
+                        ready: serves)
                 }
                 tasks.addTask { try await Kubelet(node: node).run() }
                 for relay in inside.relays {
                     tasks.addTask {
-                        try await PortRelay(listener: relay.listener, target: relay.target, names: names, group: group).run()
+                        try await PortRelay(listener: relay.listener, target: relay.target, names: names, group: group)
+                            .run()
                     }
                 }
                 tasks.addTask {
@@ -131,13 +134,17 @@ package final class Sandbox: Service {
         try await processes.require(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"])
         try manager.createDirectory(atPath: "/run/netns", withIntermediateDirectories: true)
         try await network.setUp()
-        let resolver = PodFiles(pod: KubeObject(.pods, namespace: "default", name: "node"), podIP: NodeAddresses.node).resolver
+        let resolver = PodFiles(pod: KubeObject(.pods, namespace: "default", name: "node"), podIP: NodeAddresses.node)
+            .resolver
         // In the private /run, where nobody removes it while it is mounted.
         let file = "/run/heddle-resolv.conf"
         try resolver.write(toFile: file, atomically: false, encoding: .utf8)
-        let mount = "t=$(readlink -m /etc/resolv.conf) && mkdir -p \"${t%/*}\" && : >> \"$t\" && mount --bind \"$1\" \"$t\""
+        let mount =
+            "t=$(readlink -m /etc/resolv.conf) && mkdir -p \"${t%/*}\" && : >> \"$t\" && mount --bind \"$1\" \"$t\""
         let result = try await processes.run(["sh", "-c", mount, "sh", file])
-        if !result.isSuccess { logger.warning("the node itself has no cluster DNS", metadata: ["error": "\(result.output)"]) }
+        if !result.isSuccess {
+            logger.warning("the node itself has no cluster DNS", metadata: ["error": "\(result.output)"])
+        }
     }
 
     /// The mapped programs under their images' names, for PATH.

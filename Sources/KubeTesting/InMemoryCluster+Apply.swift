@@ -36,7 +36,8 @@ struct FieldPath: Hashable, Sendable {
         var object = object
         for field in ["apiVersion", "kind"] { object[field] = nil }
         for field in [
-            "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "managedFields",
+            "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
+            "managedFields",
         ] {
             object[path: "metadata", field] = nil
         }
@@ -45,7 +46,8 @@ struct FieldPath: Hashable, Sendable {
         return found
     }
 
-    private static func collect(_ value: JSONValue, _ path: FieldPath, listKey: String?, _ found: inout Set<FieldPath>) {
+    private static func collect(_ value: JSONValue, _ path: FieldPath, listKey: String?, _ found: inout Set<FieldPath>)
+    {
         switch value {
         case .object(let members) where !members.isEmpty:
             for (name, child) in members {
@@ -127,16 +129,20 @@ extension InMemoryCluster.State {
         guard let manager = request.query["fieldManager"], !manager.isEmpty else {
             throw APIError(code: 400, reason: "BadRequest", message: "fieldManager is required for apply patch")
         }
-        guard let configuration = request.body, configuration["kind"]?.string != nil, configuration["apiVersion"]?.string != nil
+        guard let configuration = request.body, configuration["kind"]?.string != nil,
+            configuration["apiVersion"]?.string != nil
         else {
             throw APIError(code: 400, reason: "BadRequest", message: "an applied object needs apiVersion and kind")
         }
-        let key = ObjectKey(namespace: request.resource.isNamespaced ? request.namespace ?? "" : "", name: request.name ?? "")
+        let key = ObjectKey(
+            namespace: request.resource.isNamespaced ? request.namespace ?? "" : "", name: request.name ?? "")
         let found = objects[CollectionKey(request.resource)]?[key]
         if found == nil, request.subresource != nil { throw .notFound(request.resource, key.name) }
         var created = KubeObject(request.resource, namespace: key.namespace, name: key.name)
         if let found {
-            if let wanted = configuration[path: "metadata", "resourceVersion"]?.string, wanted != found.object.resourceVersion {
+            if let wanted = configuration[path: "metadata", "resourceVersion"]?.string,
+                wanted != found.object.resourceVersion
+            {
                 throw APIError(code: 409, reason: "Conflict", message: "the object has been modified")
             }
         } else {
@@ -177,12 +183,14 @@ extension InMemoryCluster.State {
         _ request: APIRequest, _ wanted: Set<FieldPath>, _ configuration: JSONValue, _ old: StoredObject, owner: String
     ) throws(APIError) {
         guard request.query["force"] != "true" else { return }
-        let conflicts = wanted.filter { old.object.json.at($0) != nil && old.object.json.at($0) != configuration.at($0) }
-            .compactMap { path in
-                old.owners.first { $0.key != owner && $0.value.contains(path) }.map {
-                    FieldError(path: "." + path.text, message: "conflict with \"\($0.key)\"")
-                }
+        let conflicts = wanted.filter {
+            old.object.json.at($0) != nil && old.object.json.at($0) != configuration.at($0)
+        }
+        .compactMap { path in
+            old.owners.first { $0.key != owner && $0.value.contains(path) }.map {
+                FieldError(path: "." + path.text, message: "conflict with \"\($0.key)\"")
             }
+        }
         guard conflicts.isEmpty else {
             throw APIError(
                 code: 409, reason: "Conflict", message: "Apply failed with \(conflicts.count) conflict(s)",

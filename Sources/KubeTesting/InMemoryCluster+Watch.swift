@@ -18,7 +18,9 @@ struct Watcher {
 
     /// The event that this watch sees of a change: an object that leaves the selection is deleted for it.
     func event(of change: Change) -> WatchEvent? {
-        guard InMemoryCluster.CollectionKey(change.resource) == InMemoryCluster.CollectionKey(resource) else { return nil }
+        guard InMemoryCluster.CollectionKey(change.resource) == InMemoryCluster.CollectionKey(resource) else {
+            return nil
+        }
         let before = change.old.map(filter.matches) ?? false
         let after = change.new.map(filter.matches) ?? false
         return switch (before, after) {
@@ -40,7 +42,8 @@ struct ObjectFilter {
     init(_ request: APIRequest) throws(APIError) {
         namespace = request.namespace ?? ""
         do throws(FieldError) {
-            labels = try request.query["labelSelector"].map { text throws(FieldError) in try LabelSelector(query: text) }
+            labels = try request.query["labelSelector"].map { text throws(FieldError) in try LabelSelector(query: text)
+            }
         } catch {
             throw APIError(code: 400, reason: "BadRequest", message: error.description)
         }
@@ -56,7 +59,9 @@ struct ObjectFilter {
 
     func matches(_ object: KubeObject) -> Bool {
         (namespace.isEmpty || object.namespace == namespace) && (labels?.matches(object.labels) ?? true)
-            && fields.allSatisfy { (object.json.value(at: $0.path[...])?.string ?? "") == $0.value ? $0.equal : !$0.equal }
+            && fields.allSatisfy {
+                (object.json.value(at: $0.path[...])?.string ?? "") == $0.value ? $0.equal : !$0.equal
+            }
     }
 }
 

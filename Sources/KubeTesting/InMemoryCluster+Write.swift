@@ -57,7 +57,8 @@ extension InMemoryCluster.State {
     }
 
     private func existing(_ request: APIRequest) throws(APIError) -> StoredObject {
-        let key = ObjectKey(namespace: request.resource.isNamespaced ? request.namespace ?? "" : "", name: request.name ?? "")
+        let key = ObjectKey(
+            namespace: request.resource.isNamespaced ? request.namespace ?? "" : "", name: request.name ?? "")
         guard let stored = objects[CollectionKey(request.resource)]?[key] else {
             throw .notFound(request.resource, key.name)
         }
@@ -74,7 +75,9 @@ extension InMemoryCluster.State {
             object.name = prefix + String(nextUID)
         }
         guard !object.name.isEmpty else {
-            throw APIError(code: 422, reason: "Invalid", message: "metadata.name is required", causes: [.init(path: "metadata.name", message: "is required")])
+            throw APIError(
+                code: 422, reason: "Invalid", message: "metadata.name is required",
+                causes: [.init(path: "metadata.name", message: "is required")])
         }
         if objects[CollectionKey(request.resource)]?[object.key] != nil {
             throw APIError(
@@ -83,12 +86,15 @@ extension InMemoryCluster.State {
         object.json["kind"] = .string(request.resource.kind)
         object.json["apiVersion"] = .string(request.resource.apiVersion)
         object.json["status"] = nil
-        for field in ["uid", "generation", "creationTimestamp", "deletionTimestamp"] { object.json[path: "metadata", field] = nil }
+        for field in ["uid", "generation", "creationTimestamp", "deletionTimestamp"] {
+            object.json[path: "metadata", field] = nil
+        }
         complete(&object)
         let owner = "Update:" + (request.query["fieldManager"] ?? "test")
         note(request, changed: true)
         return store(
-            request.resource, StoredObject(object: object, owners: [owner: FieldPath.leaves(of: object.json)]), replacing: nil
+            request.resource, StoredObject(object: object, owners: [owner: FieldPath.leaves(of: object.json)]),
+            replacing: nil
         ).json
     }
 
@@ -97,7 +103,9 @@ extension InMemoryCluster.State {
         if !body.resourceVersion.isEmpty, body.resourceVersion != old.object.resourceVersion {
             throw APIError(
                 code: 409, reason: "Conflict",
-                message: "\(request.resource) \"\(old.object.name)\": the object has been modified; please apply your changes to the latest version")
+                message:
+                    "\(request.resource) \"\(old.object.name)\": the object has been modified; please apply your changes to the latest version"
+            )
         }
         if let uid = body.json[path: "metadata", "uid"]?.string, uid != old.object.uid {
             throw APIError(code: 409, reason: "Conflict", message: "the UID in the precondition is not the object's")
@@ -126,7 +134,8 @@ extension InMemoryCluster.State {
         let old = try existing(request)
         for (field, live) in [("uid", old.object.uid), ("resourceVersion", old.object.resourceVersion)] {
             if let wanted = request.body?[path: "preconditions", field]?.string, wanted != live {
-                throw APIError(code: 409, reason: "Conflict", message: "the \(field) in the precondition is not the object's")
+                throw APIError(
+                    code: 409, reason: "Conflict", message: "the \(field) in the precondition is not the object's")
             }
         }
         note(request, changed: startDeletion(request.resource, old))
@@ -136,7 +145,8 @@ extension InMemoryCluster.State {
     // MARK: What a write comes to
 
     /// Writes what `body` may change: all but the status, or only what the subresource is.
-    mutating func commit(_ request: APIRequest, _ body: KubeObject, over old: StoredObject, owner: String) -> JSONValue {
+    mutating func commit(_ request: APIRequest, _ body: KubeObject, over old: StoredObject, owner: String) -> JSONValue
+    {
         var new = StoredObject(object: merged(body, over: old.object, request), owners: old.owners)
         let changed = FieldPath.changedLeaves(from: old.object.json, to: new.object.json)
         if !changed.isEmpty {
@@ -192,7 +202,8 @@ extension InMemoryCluster.State {
             result.json["kind"] = old.json["kind"]
             result.json["apiVersion"] = old.json["apiVersion"]
         }
-        for map in ["labels", "annotations", "finalizers"] where result.json[path: "metadata", map]?.isEmptyContainer == true {
+        for map in ["labels", "annotations", "finalizers"]
+        where result.json[path: "metadata", map]?.isEmptyContainer == true {
             result.json[path: "metadata", map] = nil
         }
         return result
@@ -202,7 +213,8 @@ extension InMemoryCluster.State {
     func view(_ object: KubeObject, _ request: APIRequest) -> KubeObject {
         guard request.subresource == "scale" else { return object }
         var scale = KubeObject(
-            .init(group: "autoscaling", resource: "scales", kind: "Scale"), namespace: object.namespace, name: object.name)
+            .init(group: "autoscaling", resource: "scales", kind: "Scale"), namespace: object.namespace,
+            name: object.name)
         scale.json[path: "metadata", "uid"] = .string(object.uid)
         scale.resourceVersion = object.resourceVersion
         scale.json[path: "spec", "replicas"] = object.spec["replicas"] ?? 1
@@ -223,7 +235,9 @@ extension InMemoryCluster.State {
     }
 
     @discardableResult
-    mutating func store(_ resource: GroupVersionResource, _ stored: StoredObject, replacing old: StoredObject?) -> KubeObject {
+    mutating func store(_ resource: GroupVersionResource, _ stored: StoredObject, replacing old: StoredObject?)
+        -> KubeObject
+    {
         version += 1
         var stored = stored
         stored.object.resourceVersion = String(version)
@@ -259,7 +273,8 @@ extension InMemoryCluster.State {
         for (collection, members) in objects {
             for dependent in members.values {
                 let owners = dependent.object.ownerReferences
-                guard owners.contains(where: { $0.uid == last.uid }), !owners.contains(where: { living.contains($0.uid) })
+                guard owners.contains(where: { $0.uid == last.uid }),
+                    !owners.contains(where: { living.contains($0.uid) })
                 else { continue }
                 startDeletion(
                     GroupVersionResource(

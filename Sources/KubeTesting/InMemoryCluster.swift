@@ -89,7 +89,9 @@ package final class InMemoryCluster: ClusterAPI {
     /// Takes an object out at once, finalizers or not.
     package func remove(_ resource: GroupVersionResource, namespace: String = "", name: String) {
         state.withLock { state in
-            guard let old = state.objects[CollectionKey(resource)]?[ObjectKey(namespace: namespace, name: name)] else { return }
+            guard let old = state.objects[CollectionKey(resource)]?[ObjectKey(namespace: namespace, name: name)] else {
+                return
+            }
             state.remove(resource, old)
         }
     }
@@ -158,7 +160,9 @@ package final class InMemoryCluster: ClusterAPI {
 
     package func perform(_ request: APIRequest) async throws(APIError) -> JSONValue {
         let (fault, served) = state.withLock { $0.admit(request) }
-        guard served else { throw APIError(code: 404, reason: "NotFound", message: "the server could not find \(request.resource)") }
+        guard served else {
+            throw APIError(code: 404, reason: "NotFound", message: "the server could not find \(request.resource)")
+        }
         var lost: APIError?
         switch fault {
         case .refuse(let error): throw error
@@ -174,7 +178,9 @@ package final class InMemoryCluster: ClusterAPI {
 
     package func watch(_ request: APIRequest) async throws(APIError) -> AsyncThrowingStream<WatchEvent, any Error> {
         let (fault, served) = state.withLock { $0.admit(request) }
-        guard served else { throw APIError(code: 404, reason: "NotFound", message: "the server could not find \(request.resource)") }
+        guard served else {
+            throw APIError(code: 404, reason: "NotFound", message: "the server could not find \(request.resource)")
+        }
         switch fault {
         case .refuse(let error), .loseAnswer(let error): throw error
         case .hold(let wait): await wait()

@@ -11,6 +11,8 @@ struct AgentHTTPServer: Service {
         var body: String
     }
 
+    private typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
+
     var name: String
     var host = "0.0.0.0"
     var port: Int
@@ -20,7 +22,6 @@ struct AgentHTTPServer: Service {
     var handler: @Sendable (HTTPRequestHead) async -> Answer
 
     func run() async throws {
-        typealias Connection = NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .bind(host: host, port: port) { channel in
@@ -31,18 +32,24 @@ struct AgentHTTPServer: Service {
             }
         if let port = server.channel.localAddress?.port { onBound(port) }
         logger.debug("listening", metadata: ["name": "\(name)", "port": "\(port)"])
-        try await cancelWhenGracefulShutdown {
-            try await server.executeThenClose { connections in
-                try await withThrowingDiscardingTaskGroup { group in
-                    for try await connection in connections {
-                        group.addTask { await serve(connection) }
-                    }
+        do {
+            try await cancelWhenGracefulShutdown { try await accept(on: server) }
+        } catch is CancellationError {
+            logger.debug("closed", metadata: ["name": "\(name)"])
+        }
+    }
+
+    private func accept(on server: NIOAsyncChannel<Connection, Never>) async throws {
+        try await server.executeThenClose { connections in
+            try await withThrowingDiscardingTaskGroup { group in
+                for try await connection in connections {
+                    group.addTask { await serve(connection) }
                 }
             }
         }
     }
 
-    private func serve(_ connection: NIOAsyncChannel<HTTPServerRequestPart, HTTPServerResponsePart>) async {
+    private func serve(_ connection: Connection) async {
         // A client that goes away in the middle is no event for this process.
         try? await connection.executeThenClose { inbound, outbound in
             var head: HTTPRequestHead?

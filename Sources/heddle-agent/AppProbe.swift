@@ -2,8 +2,8 @@ import FoundationEssentials
 
 /// A probe that the injector took from one of the application's containers: what the kubelet would have asked.
 ///
-/// Decoded from `HEDDLE_APP_PROBES`, a JSON object from path (`/app-health/<container>/readyz`) to probe, in the shape of
-/// Kubernetes' probe handlers.
+/// Decoded from `HEDDLE_APP_PROBES`, a JSON object from path (`/app-health/<container>/readyz`) to probe, in the shape
+/// of Kubernetes' probe handlers.
 struct AppProbe: Equatable, Sendable {
     enum Check: Equatable, Sendable {
         case http(path: String, port: Int, isTLS: Bool, headers: [Header])

@@ -30,21 +30,26 @@ struct AppProber: Sendable {
         switch probe.check {
         case .http(let path, let port, let isTLS, let headers):
             var sent = HTTPHeaders(headers.map { ($0.name, $0.value) })
-            if !sent.contains(name: "user-agent") { sent.add(name: "user-agent", value: userAgent ?? "kube-probe/heddle") }
+            if !sent.contains(name: "user-agent") {
+                sent.add(name: "user-agent", value: userAgent ?? "kube-probe/heddle")
+            }
             let response = try await LocalHTTPClient.send(
                 LocalHTTPClient.Request(
                     host: podIP, port: port, path: path, headers: sent, timeout: probe.timeout, localAddress: source,
                     usesTLS: isTLS))
-            // The kubelet would follow a redirect to the agent, which does not know the path; to it a redirect is success.
+            // The kubelet would follow a redirect to the agent, which does not know the path; to it a redirect is
+            // success.
             let status = (300..<400).contains(response.status) ? 200 : response.status
             return Verdict(status: status, body: response.body)
         case .tcp(let port):
             let loop = MultiThreadedEventLoopGroup.singleton.next()
-            let channel = try await LocalHTTPClient.connect(on: loop, to: podIP, port, from: source, probe.timeout).get()
+            let channel = try await LocalHTTPClient.connect(on: loop, to: podIP, port, from: source, probe.timeout)
+                .get()
             channel.close(promise: nil)
             return Verdict(status: 200, body: "connected\n")
         case .grpc(let port, let service):
-            try await GRPCHealthProbe(host: podIP, port: port, service: service, timeout: probe.timeout, source: source).run()
+            try await GRPCHealthProbe(host: podIP, port: port, service: service, timeout: probe.timeout, source: source)
+                .run()
             return Verdict(status: 200, body: "serving\n")
         }
     }

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// An IPv4 or IPv6 network: `10.0.0.0/8`, `fd00::/8`, or a single address.
@@ -13,7 +13,7 @@ struct CIDR: Equatable, Sendable {
     init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         guard parts.count <= 2, let address = parts.first else { return nil }
-        var buffer = in6_addr()
+        var buffer = [UInt8](repeating: 0, count: 16)
         if inet_pton(AF_INET, address, &buffer) == 1 {
             isIPv6 = false
         } else if inet_pton(AF_INET6, address, &buffer) == 1 {
@@ -22,7 +22,9 @@ struct CIDR: Equatable, Sendable {
             return nil
         }
         if parts.count == 2 {
-            guard parts[1].allSatisfy(\.isNumber), let length = Int(parts[1]), length <= (isIPv6 ? 128 : 32) else { return nil }
+            guard parts[1].allSatisfy(\.isNumber), let length = Int(parts[1]), length <= (isIPv6 ? 128 : 32) else {
+                return nil
+            }
         }
         self.text = text
     }

@@ -33,7 +33,8 @@ struct CaptureCommand: AsyncParsableCommand {
         rules.proxyUID = proxyUid
         rules.inboundPort = try Self.port(String(inboundPort), "--inbound-port")
         rules.outboundPort = try Self.port(String(outboundPort), "--outbound-port")
-        rules.includeInboundPorts = includeInboundPorts == "*" ? nil : try Self.ports(includeInboundPorts, "--include-inbound-ports")
+        rules.includeInboundPorts =
+            includeInboundPorts == "*" ? nil : try Self.ports(includeInboundPorts, "--include-inbound-ports")
         rules.excludeInboundPorts = try Self.ports(excludeInboundPorts, "--exclude-inbound-ports")
         rules.excludeOutboundPorts = try Self.ports(excludeOutboundPorts, "--exclude-outbound-ports")
         rules.includeOutboundCIDRs =

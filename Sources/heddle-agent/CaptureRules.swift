@@ -6,8 +6,8 @@
 ///
 /// - Envoy hands an inbound connection to the application over loopback, at the pod's own address. It sends from
 ///   127.0.0.6 (or ::6), which is never captured; the agent's own probes do the same.
-/// - The application calls a Service whose chosen endpoint is its own pod. Envoy's connection to itself runs over loopback
-///   too, but from the pod's address: it is sent to the inbound port, where a mutual-TLS listener expects it.
+/// - The application calls a Service whose chosen endpoint is its own pod. Envoy's connection to itself runs over
+///   loopback too, but from the pod's address: it is sent to the inbound port, where a mutual-TLS listener expects it.
 ///
 /// NAT looks at a connection's first packet only, so connections that are open when the rules come stay as they are.
 struct CaptureRules: Equatable, Sendable {
@@ -27,8 +27,8 @@ struct CaptureRules: Equatable, Sendable {
     var includeOutboundCIDRs: [CIDR]?
     var excludeOutboundCIDRs: [CIDR] = []
 
-    /// The script for `nft -f -`. It replaces an earlier table in the same transaction: run twice, it changes nothing, and
-    /// at no moment is the pod without rules.
+    /// The script for `nft -f -`. It replaces an earlier table in the same transaction: run twice, it changes nothing,
+    /// and at no moment is the pod without rules.
     func render() -> String {
         """
         # Heddle: sends this pod's TCP traffic through its sidecar.

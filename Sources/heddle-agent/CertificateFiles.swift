@@ -2,15 +2,16 @@ import EnvoyConfig
 import FoundationEssentials
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// Key, certificate and trust bundle on disk, replaced as one.
 ///
-/// As the kubelet does for Secrets: the files are links through `..data`, which one rename points to a new directory. So
-/// no reader ever sees a key beside another key's certificate, and Envoy, which watches the directory for moves, reloads.
+/// As the kubelet does for Secrets: the files are links through `..data`, which one rename points to a new directory.
+/// So no reader ever sees a key beside another key's certificate, and Envoy, which watches the directory for moves,
+/// reloads.
 struct CertificateFiles: Sendable {
     struct Failure: Error, CustomStringConvertible {
         let description: String
@@ -69,9 +70,9 @@ struct CertificateFiles: Sendable {
         while offset < bytes.count {
             let written = bytes.withUnsafeBytes { buffer in
                 #if canImport(Glibc)
-                Glibc.write(descriptor, buffer.baseAddress?.advanced(by: offset), bytes.count - offset)
+                    Glibc.write(descriptor, buffer.baseAddress?.advanced(by: offset), bytes.count - offset)
                 #else
-                Darwin.write(descriptor, buffer.baseAddress?.advanced(by: offset), bytes.count - offset)
+                    Darwin.write(descriptor, buffer.baseAddress?.advanced(by: offset), bytes.count - offset)
                 #endif
             }
             guard written > 0 else { throw failure("cannot write", path) }

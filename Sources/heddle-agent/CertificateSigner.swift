@@ -18,8 +18,8 @@ protocol CertificateSigner: Sendable {
 
 /// The operator's certificate authority, over HTTPS, with the pod's projected token.
 ///
-/// Token and root are read anew for each request, since the kubelet replaces both files over time. The server is verified
-/// by the root and by its name.
+/// Token and root are read anew for each request, since the kubelet replaces both files over time. The server is
+/// verified by the root and by its name.
 struct OperatorSigner: CertificateSigner {
     struct Failure: Error, CustomStringConvertible {
         let description: String
@@ -43,6 +43,8 @@ struct OperatorSigner: CertificateSigner {
         configuration.dnsOverride = dnsOverride
         configuration.timeout.connect = .nanoseconds(timeout.nanoseconds)
         configuration.httpVersion = .http1Only
+        // A failure is reported at once; the identity service decides when to try again.
+        configuration.connectionPool.retryConnectionEstablishment = false
 
         var request = HTTPClientRequest(url: "https://\(host):\(port)/v1/certificates")
         request.method = .POST
@@ -71,7 +73,8 @@ struct OperatorSigner: CertificateSigner {
             throw Failure(description: "notAfter '\(text)' is no RFC 3339 time")
         }
         let answer = try decoder.decode(SigningAnswer.self, from: Data(text.utf8))
-        guard answer.certificateChain.contains("BEGIN CERTIFICATE"), answer.trustBundle.contains("BEGIN CERTIFICATE") else {
+        guard answer.certificateChain.contains("BEGIN CERTIFICATE"), answer.trustBundle.contains("BEGIN CERTIFICATE")
+        else {
             throw Failure(description: "the authority's answer carries no certificates")
         }
         return SignedCertificate(

@@ -2,13 +2,13 @@ import Dispatch
 import FoundationEssentials
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
-/// A child process, started with default signal handling and in the agent's own process group (so that whoever kills the
-/// group leaves no orphan). It inherits standard output and error unless told otherwise.
+/// A child process, started with default signal handling and in the agent's own process group (so that whoever kills
+/// the group leaves no orphan). It inherits standard output and error unless told otherwise.
 struct ChildProcess: Sendable {
     /// How it ended.
     enum Status: Equatable, Sendable, CustomStringConvertible {
@@ -109,7 +109,8 @@ struct ChildProcess: Sendable {
     /// The program's path: as given when it contains a slash, else the first in PATH and the system's directories.
     static func find(_ name: String, path: String? = ProcessInfo.processInfo.environment["PATH"]) -> String? {
         if name.contains("/") { return access(name, X_OK) == 0 ? name : nil }
-        let directories = (path ?? "").split(separator: ":").map(String.init) + ["/usr/local/bin", "/usr/sbin", "/sbin"]
+        let directories =
+            (path ?? "").split(separator: ":").map(String.init) + ["/usr/local/bin", "/usr/sbin", "/sbin"]
         return directories.map { $0 + "/" + name }.first { access($0, X_OK) == 0 }
     }
 

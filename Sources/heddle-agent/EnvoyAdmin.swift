@@ -19,21 +19,23 @@ struct EnvoyAdmin: Sendable {
 
     /// What is in flight; nil when Envoy does not answer.
     func activity() async -> EnvoyActivity? {
-        guard let response = try? await send(.GET, "/stats?filter=downstream_(rq|cx)_active$"), response.status == 200 else {
+        guard let response = try? await send(.GET, "/stats?filter=downstream_.._active"), response.status == 200
+        else {
             return nil
         }
         return EnvoyActivity(stats: response.body)
     }
 
     private func send(_ method: HTTPMethod, _ path: String) async throws -> LocalHTTPClient.Response {
-        try await LocalHTTPClient.send(LocalHTTPClient.Request(method: method, port: port, path: path, timeout: .seconds(2)))
+        try await LocalHTTPClient.send(
+            LocalHTTPClient.Request(method: method, port: port, path: path, timeout: .seconds(2)))
     }
 }
 
 /// What an Envoy is busy with, read from its statistics.
 ///
-/// Idle keep-alive connections do not count: nothing is lost when they close. Requests do, and TCP connections, of which
-/// nobody knows whether they are idle.
+/// Idle keep-alive connections do not count: nothing is lost when they close. Requests do, and TCP connections, of
+/// which nobody knows whether they are idle.
 struct EnvoyActivity: Equatable, Sendable {
     var requests = 0
     var tcpConnections = 0

@@ -3,9 +3,9 @@ import Logging
 import ServiceLifecycle
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// Starts Envoy once the workload has a certificate, keeps it running, and at the end drains it before it goes.
@@ -24,7 +24,10 @@ struct EnvoySupervisor: Service {
     var restarts = RestartPolicy()
     var logger: Logger
 
-    private enum Event: Sendable { case exited(ChildProcess.Status), shutdown }
+    private enum Event: Sendable {
+        case exited(ChildProcess.Status)
+        case shutdown
+    }
 
     func run() async throws {
         let isCertified = await withTaskGroup(of: Bool.self) { group in

@@ -1,8 +1,8 @@
 /// The client's side of one `grpc.health.v1.Health/Check` over plaintext HTTP/2, reduced to the bytes.
 ///
-/// A probe needs one stream, one request and one answer, so the frames are written by hand: fixed HPACK literals without
-/// Huffman or dynamic table on the way out; on the way in only DATA is read, as its message alone tells the status.
-/// (RFC 9113, RFC 7541, gRPC over HTTP/2, and `grpc/health/v1/health.proto`.)
+/// A probe needs one stream, one request and one answer, so the frames are written by hand: fixed HPACK literals
+/// without Huffman or dynamic table on the way out; on the way in only DATA is read, as its message alone tells the
+/// status. (RFC 9113, RFC 7541, gRPC over HTTP/2, and `grpc/health/v1/health.proto`.)
 struct GRPCHealthConversation: Sendable {
     enum Step: Equatable, Sendable {
         case send([UInt8])
@@ -39,7 +39,8 @@ struct GRPCHealthConversation: Sendable {
             guard received.count >= 9 + length else { break }
             let type = received[3]
             let flags = received[4]
-            let stream = Int(received[5] & 0x7f) << 24 | Int(received[6]) << 16 | Int(received[7]) << 8 | Int(received[8])
+            let stream =
+                Int(received[5] & 0x7f) << 24 | Int(received[6]) << 16 | Int(received[7]) << 8 | Int(received[8])
             let payload = Array(received[9..<9 + length])
             received.removeFirst(9 + length)
             if let step = handle(type: type, flags: flags, stream: stream, payload) {

@@ -24,7 +24,9 @@ struct GRPCHealthProbe: Sendable {
             }
         }
         connected.whenFailure { promise.fail($0) }
-        let timer = loop.scheduleTask(in: .nanoseconds(timeout.nanoseconds)) { promise.fail(LocalHTTPClient.TimedOut()) }
+        let timer = loop.scheduleTask(in: .nanoseconds(timeout.nanoseconds)) {
+            promise.fail(LocalHTTPClient.TimedOut())
+        }
         promise.futureResult.whenComplete { _ in
             timer.cancel()
             connected.whenSuccess { $0.close(promise: nil) }

@@ -41,7 +41,8 @@ struct IdentityService: Service {
                 received = now()
                 notAfter = end
                 logger.info(
-                    "certificate installed", metadata: ["identity": "\(identity)", "notAfter": "\(end.formatted(.iso8601))"])
+                    "certificate installed",
+                    metadata: ["identity": "\(identity)", "notAfter": "\(end.formatted(.iso8601))"])
                 onInstalled(issued)
                 try await sleep(schedule.delay(received: received, notAfter: end, now: received, random: random()))
             } catch is CancellationError {
@@ -51,7 +52,8 @@ struct IdentityService: Service {
                 report(error, failures: failures, received: received, notAfter: notAfter)
                 let current = now()
                 let delay = (notAfter == nil ? firstSchedule : schedule).retryDelay(
-                    failures: failures, notAfter: notAfter ?? current.addingTimeInterval(3600), now: current, random: random())
+                    failures: failures, notAfter: notAfter ?? current.addingTimeInterval(3600), now: current,
+                    random: random())
                 try await sleep(delay)
             }
         }
@@ -61,7 +63,8 @@ struct IdentityService: Service {
         let request = try CertificateRequest(identity: identity)
         let signed = try await signer.sign(csrPEM: request.csrPEM, ttl: ttl)
         guard signed.notAfter > now() else {
-            throw OperatorSigner.Failure(description: "the authority's certificate has already lapsed (\(signed.notAfter))")
+            throw OperatorSigner.Failure(
+                description: "the authority's certificate has already lapsed (\(signed.notAfter))")
         }
         try files.install(key: request.privateKey.pem, chain: signed.chain, trustBundle: signed.trustBundle)
         return signed.notAfter
@@ -80,7 +83,9 @@ struct IdentityService: Service {
         let isUrgent = left < notAfter.timeIntervalSince(received) / 5
         logger.log(
             level: isUrgent ? .error : .warning,
-            isUrgent ? "certificate lapses soon and cannot be renewed" : "certificate not renewed; the last one stays in use",
+            isUrgent
+                ? "certificate lapses soon and cannot be renewed"
+                : "certificate not renewed; the last one stays in use",
             metadata: metadata)
     }
 }

@@ -39,7 +39,9 @@ struct LocalHTTPClient: Sendable {
             tls = try NIOSSLContext(configuration: configuration)
         }
         let context = tls
-        let connected = try connect(on: loop, to: request.host, request.port, from: request.localAddress, request.timeout) {
+        let connected = try connect(
+            on: loop, to: request.host, request.port, from: request.localAddress, request.timeout
+        ) {
             channel in
             channel.eventLoop.makeCompletedFuture {
                 let pipeline = channel.pipeline.syncOperations
@@ -60,7 +62,9 @@ struct LocalHTTPClient: Sendable {
     /// Connects from an address of our choice.
     static func connect(
         on loop: any EventLoop, to host: String, _ port: Int, from localAddress: String?, _ timeout: Duration,
-        initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void> = { $0.eventLoop.makeSucceededVoidFuture() }
+        initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void> = {
+            $0.eventLoop.makeSucceededVoidFuture()
+        }
     ) throws -> EventLoopFuture<any Channel> {
         var bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(.nanoseconds(timeout.nanoseconds))

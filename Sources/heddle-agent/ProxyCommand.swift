@@ -12,9 +12,9 @@ struct ProxyCommand: AsyncParsableCommand {
         commandName: "proxy",
         abstract: "Get the workload certified, run its Envoy, and answer its probes.",
         discussion: """
-            Reads POD_NAME, POD_NAMESPACE, POD_IP, SERVICE_ACCOUNT, NODE_NAME, HEDDLE_DISCOVERY_ADDRESS, HEDDLE_CA_ADDRESS,
-            HEDDLE_TRUST_DOMAIN, HEDDLE_POD_LABELS, HEDDLE_APP_PROBES, HEDDLE_LOG_LEVEL, HEDDLE_DRAIN_SECONDS and
-            HEDDLE_CERTIFICATE_SECONDS from the environment; the injector sets them.
+            Reads POD_NAME, POD_NAMESPACE, POD_IP, SERVICE_ACCOUNT, NODE_NAME, HEDDLE_DISCOVERY_ADDRESS,
+            HEDDLE_CA_ADDRESS, HEDDLE_TRUST_DOMAIN, HEDDLE_POD_LABELS, HEDDLE_APP_PROBES, HEDDLE_LOG_LEVEL,
+            HEDDLE_DRAIN_SECONDS and HEDDLE_CERTIFICATE_SECONDS from the environment; the injector sets them.
             """)
 
     @Option(help: "Certificate authority, host:port (default: HEDDLE_CA_ADDRESS).") var caAddress: String?
@@ -44,7 +44,8 @@ struct ProxyCommand: AsyncParsableCommand {
             identity = IdentityService(
                 identity: try settings.identity,
                 signer: OperatorSigner(
-                    host: settings.authority.host, port: settings.authority.port, tokenFile: tokenFile, rootFile: rootFile),
+                    host: settings.authority.host, port: settings.authority.port, tokenFile: tokenFile,
+                    rootFile: rootFile),
                 files: CertificateFiles(files: SidecarFiles(root: runDirectory)),
                 ttl: .seconds(settings.certificateSeconds), logger: logger, onInstalled: { _ in installed.yield() })
         } catch {
@@ -79,7 +80,8 @@ struct ProxyCommand: AsyncParsableCommand {
 
     func bootstrap(_ settings: ProxySettings) -> SidecarBootstrap {
         SidecarBootstrap(
-            namespace: settings.namespace, podName: settings.podName, podIP: settings.podIP, nodeName: settings.nodeName,
+            namespace: settings.namespace, podName: settings.podName, podIP: settings.podIP,
+            nodeName: settings.nodeName,
             serviceAccount: settings.serviceAccount, labels: settings.labels, discovery: settings.discovery,
             files: SidecarFiles(root: runDirectory), adminPort: adminPort, statsPort: statsPort)
     }
@@ -87,7 +89,8 @@ struct ProxyCommand: AsyncParsableCommand {
     private func envoyExecutable() throws -> String {
         let name = envoy ?? ProcessInfo.processInfo.environment["HEDDLE_ENVOY"] ?? "envoy"
         guard let path = ChildProcess.find(name) else {
-            throw ProxySettings.Problem(description: "Envoy ('\(name)') is not here; set HEDDLE_ENVOY or --envoy to its path")
+            throw ProxySettings.Problem(
+                description: "Envoy ('\(name)') is not here; set HEDDLE_ENVOY or --envoy to its path")
         }
         return path
     }
@@ -97,7 +100,8 @@ struct ProxyCommand: AsyncParsableCommand {
         return AgentHTTPServer(name: "probes", port: probePort, logger: logger) { head in
             let path = String(head.uri.prefix { $0 != "?" })
             if path == "/healthz" { return .init(status: 200, body: "ok\n") }
-            guard let verdict = await prober.answer(path: path, userAgent: head.headers.first(name: "user-agent")) else {
+            guard let verdict = await prober.answer(path: path, userAgent: head.headers.first(name: "user-agent"))
+            else {
                 return .init(status: 404, body: "no probe has this path\n")
             }
             return .init(status: verdict.status, body: verdict.body)

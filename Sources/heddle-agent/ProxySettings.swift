@@ -58,7 +58,9 @@ struct ProxySettings: Sendable {
 
     /// The name in the workload's certificate.
     var identity: SPIFFEIdentity {
-        get throws { try SPIFFEIdentity(trustDomain: trustDomain, namespace: namespace, serviceAccount: serviceAccount) }
+        get throws {
+            try SPIFFEIdentity(trustDomain: trustDomain, namespace: namespace, serviceAccount: serviceAccount)
+        }
     }
 
     /// Envoy's word for the log level; it is told one step less, since its "info" tells of every configuration change.

@@ -87,7 +87,8 @@ struct Operator {
             port: options.securePort, tls: try serving.tlsConfiguration(certificates), logger: logger)
         let plain = OperatorServer.plain(
             address: options.address, port: options.plainPort, isReady: { runtime.isReady },
-            metrics: { OperatorMetrics.text(hub: hub, runtime: runtime) }, proxies: { hub.debugJSON() }, logger: logger)
+            metrics: { OperatorMetrics.text(hub: hub, runtime: runtime) },
+            targets: { PrometheusTargets.list(stores.pods.list()) }, proxies: { hub.debugJSON() }, logger: logger)
         let discovery = try AggregatedDiscoveryServer(
             address: options.address, port: options.xdsPort, hub: hub, certificates: certificates, logger: logger,
             options: .init(trustDomain: mesh.spec.trustDomain))

@@ -4,6 +4,7 @@ import HeddleAPI
 import KubeCore
 import MeshEvidence
 import NIOCore
+import NIOHTTP1
 import Synchronization
 
 /// Prometheus' HTTP API over the network.

@@ -4,9 +4,9 @@ import NIOHTTP1
 import NIOPosix
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// `heddle-sample call`
@@ -15,9 +15,9 @@ struct CallCommand: ParsableCommand {
         commandName: "call",
         abstract: "Send one request; print the status line, then the body.",
         discussion: """
-            Exit status, as curl --fail has it: 0 for an answer below 400, 22 for one from 400 up, 28 for a timeout, 7 for
-            any other connection failure (named on standard error). A tcp://host:port URL sends --data and prints what
-            comes back.
+            Exit status, as curl --fail has it: 0 for an answer below 400, 22 for one from 400 up, 28 for a timeout, 7
+            for any other connection failure (named on standard error). A tcp://host:port URL sends --data and prints
+            what comes back.
             """)
 
     @Argument(help: "http://host:port/path, or tcp://host:port") var url: String
@@ -49,10 +49,12 @@ struct CallCommand: ParsableCommand {
 
     private func send(on loop: any EventLoop) throws -> WireResponse {
         let request = WireRequest(
-            url: try WireURL(url), method: HTTPMethod(rawValue: method.uppercased()), headers: try parseHeaders(headers),
+            url: try WireURL(url), method: HTTPMethod(rawValue: method.uppercased()),
+            headers: try parseHeaders(headers),
             body: data)
         let limit = TimeAmount.milliseconds(Int64(timeoutMs))
-        return try loop.flatSubmit { WireClient(loop: loop).send(request, reuse: false, deadline: .now() + limit) }.wait()
+        return try loop.flatSubmit { WireClient(loop: loop).send(request, reuse: false, deadline: .now() + limit) }
+            .wait()
     }
 
     /// Sends the text over TCP, and gives what has come back when as many bytes have.

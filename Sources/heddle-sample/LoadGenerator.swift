@@ -141,9 +141,12 @@ extension LoadGenerator {
             lines.append("load_requests_total{outcome=\"\(name)\"} \(count)")
         }
         lines += ["# TYPE load_overrun_total counter", "load_overrun_total \(tally.overrun)"]
-        lines += ["# TYPE load_connection_retries_total counter", "load_connection_retries_total \(client.connectionRetries)"]
+        lines += [
+            "# TYPE load_connection_retries_total counter", "load_connection_retries_total \(client.connectionRetries)",
+        ]
         lines += tally.latency.prometheusLines(
-            "load_request_duration_seconds", labels: "", boundsMS: [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000])
+            "load_request_duration_seconds", labels: "",
+            boundsMS: [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000])
         return lines.joined(separator: "\n") + "\n"
     }
 }

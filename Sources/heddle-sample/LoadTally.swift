@@ -79,7 +79,8 @@ struct LoadTally: Sendable {
 
     func report(at now: Date, connectionRetries: Int, inFlight: Int) -> Report {
         Report(
-            sent: ok + failed + inFlight, ok: ok, failed: failed, overrun: overrun, connectionRetries: connectionRetries,
+            sent: ok + failed + inFlight, ok: ok, failed: failed, overrun: overrun,
+            connectionRetries: connectionRetries,
             inFlight: inFlight, failures: failures, versions: versions, hops: hops, lastFailures: lastFailures,
             latencyMs: Latency(
                 p50: latency.milliseconds(at: 0.5), p90: latency.milliseconds(at: 0.9),
@@ -106,7 +107,8 @@ struct LoadTally: Sendable {
         if let range = body.firstRange(of: marker) {
             return String(body[range.upperBound...].prefix { $0 != "," && $0 != "\n" })
         }
-        for known in ["no healthy upstream", "upstream request timeout", "RBAC: access denied"] where body.hasPrefix(known) {
+        for known in ["no healthy upstream", "upstream request timeout", "RBAC: access denied"]
+        where body.hasPrefix(known) {
             return known
         }
         return nil

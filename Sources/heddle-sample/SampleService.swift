@@ -14,7 +14,8 @@ final class SampleService: Answerer, @unchecked Sendable {
     static let chainHeader = "x-served-chain"
     /// Headers that carry a trace or a request's identity to the next hop.
     static let propagated = [
-        "traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled",
+        "traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid",
+        "x-b3-sampled",
         "x-b3-flags", "x-request-id",
     ]
 
@@ -91,7 +92,8 @@ final class SampleService: Answerer, @unchecked Sendable {
         return worked.map { reply in
             let elapsed = Int((NIODeadline.now() - begun).nanoseconds / 1000)
             self.metrics.record(
-                status: Int(reply.status.code), fault: reply.headers.first(name: Self.faultHeader), microseconds: elapsed)
+                status: Int(reply.status.code), fault: reply.headers.first(name: Self.faultHeader),
+                microseconds: elapsed)
             self.inFlight -= 1
             if self.inFlight == 0 { self.whenQuiet?.succeed() }
             return reply
@@ -100,7 +102,8 @@ final class SampleService: Answerer, @unchecked Sendable {
 
     private func finish(_ head: HTTPRequestHead, _ fate: ServeSettings.Fate) -> EventLoopFuture<Reply> {
         guard !fate.fails else {
-            return loop.makeSucceededFuture(reply(.internalServerError, fault: "injected", note: "injected fault", hops: []))
+            return loop.makeSucceededFuture(
+                reply(.internalServerError, fault: "injected", note: "injected fault", hops: []))
         }
         guard !settings.calls.isEmpty else { return loop.makeSucceededFuture(reply(.ok, hops: [])) }
         let headers = Self.handedOn(head.headers)
@@ -151,10 +154,12 @@ final class SampleService: Answerer, @unchecked Sendable {
         }
         guard !problems.isEmpty else { return reply(.ok, hops: hops) }
         return reply(
-            .badGateway, fault: isInjected ? "injected" : "downstream", note: problems.joined(separator: "; "), hops: hops)
+            .badGateway, fault: isInjected ? "injected" : "downstream", note: problems.joined(separator: "; "),
+            hops: hops)
     }
 
-    private func reply(_ status: HTTPResponseStatus, fault: String? = nil, note: String? = nil, hops: [String]) -> Reply {
+    private func reply(_ status: HTTPResponseStatus, fault: String? = nil, note: String? = nil, hops: [String]) -> Reply
+    {
         struct Body: Encodable {
             let service, version, pod: String
             let note: String?
@@ -170,11 +175,14 @@ final class SampleService: Answerer, @unchecked Sendable {
     }
 }
 
-/// The value as one line of JSON with sorted keys, dates in ISO 8601, and a newline.
+/// The value as one line of JSON with sorted keys, dates in RFC 3339 with milliseconds, and a newline.
 func sampleJSON(_ value: some Encodable) -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    encoder.dateEncodingStrategy = .iso8601
+    encoder.dateEncodingStrategy = .custom { date, encoder in
+        var container = encoder.singleValueContainer()
+        try container.encode(date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
+    }
     guard let data = try? encoder.encode(value) else { return "{}\n" }
     return String(decoding: data, as: UTF8.self) + "\n"
 }

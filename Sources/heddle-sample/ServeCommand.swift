@@ -36,6 +36,7 @@ struct ServeCommand: ParsableCommand {
         let signals = TerminationSignal { count in count == 1 ? server.drain() : server.stop() }
         let port = try server.start().wait()
         print("\(settings.name) \(settings.version) serves on port \(port)")
+        flushOutput()
         try server.whenStopped.wait()
         signals.cancel()
     }

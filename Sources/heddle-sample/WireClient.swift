@@ -4,9 +4,9 @@ import NIOPosix
 
 /// A lean HTTP/1.1 client with a keep-alive pool, on one event loop.
 ///
-/// It repeats a request in one case only, as every real client does: the connection was a reused one, it was lost before
-/// a byte of the answer came, and the method is idempotent. Those repeats are counted (``connectionRetries``), so that
-/// nothing is hidden. Unchecked, because every member is read and written on `loop` only.
+/// It repeats a request in one case only, as every real client does: the connection was a reused one, it was lost
+/// before a byte of the answer came, and the method is idempotent. Those repeats are counted (``connectionRetries``),
+/// so that nothing is hidden. Unchecked, because every member is read and written on `loop` only.
 final class WireClient: @unchecked Sendable {
     let loop: any EventLoop
     /// Requests repeated because a kept connection had been closed by the peer.

@@ -1,7 +1,9 @@
 import ArgumentParser
-import AsyncHTTPClient
 
+/// The command line, for people and for CI; also a kubectl plugin (`kubectl heddle`).
 @main
 struct Heddle: AsyncParsableCommand {
-    func run() async throws {}
+    static let configuration = CommandConfiguration(
+        commandName: "heddle", abstract: "Takes a cluster into a service mesh, and ships releases through it.",
+        version: "0.1.0", subcommands: [SandboxCommand.self, CRDsCommand.self])
 }

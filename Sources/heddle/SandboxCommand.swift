@@ -24,13 +24,18 @@ struct SandboxRunCommand: AsyncParsableCommand {
         commandName: "run", abstract: "Start a sandbox; with a command, run it inside and end with it.")
 
     @Option(help: "Where kubeconfig, volumes and logs go.") var dir = "heddle-sandbox"
-    @Option(name: .customLong("image"), help: "NAME=PATH: the local program for an image (its name without registry and tag).")
+    @Option(
+        name: .customLong("image"),
+        help: "NAME=PATH: the local program for an image (its name without registry and tag).")
     var images: [String] = []
-    @Option(name: .customLong("publish"), help: "HOSTPORT:HOST:PORT: a port of 127.0.0.1 that leads to an address or a Service (name.namespace) inside.")
+    @Option(
+        name: .customLong("publish"),
+        help: "HOSTPORT:HOST:PORT: a port of 127.0.0.1 that leads to an address or a Service (name.namespace) inside.")
     var publications: [String] = []
     @Option(help: "The API server's port on 127.0.0.1; 0 for any free one.") var apiPort = 0
     @Option(help: "trace, debug, info, notice, warning or error.") var logLevel = "warning"
-    @Argument(parsing: .postTerminator, help: "A command to run inside, with KUBECONFIG set.") var command: [String] = []
+    @Argument(parsing: .postTerminator, help: "A command to run inside, with KUBECONFIG set.") var command: [String] =
+        []
 
     func run() async throws {
         let directory = URL(fileURLWithPath: dir).standardizedFileURL.path
@@ -65,7 +70,15 @@ struct SandboxRunCommand: AsyncParsableCommand {
             group.addTask {
                 await sandbox.ready()
                 guard !command.isEmpty else {
-                    print("The sandbox is up. In another terminal:\n\n    export KUBECONFIG=\(sandbox.kubeconfig)\n    kubectl get pods -A\n\nStop it with Ctrl-C.")
+                    print(
+                        """
+                        The sandbox is up. In another terminal:
+
+                            export KUBECONFIG=\(sandbox.kubeconfig)
+                            kubectl get pods -A
+
+                        Stop it with Ctrl-C.
+                        """)
                     fflush(nil)
                     try await Task.sleep(for: .seconds(1 << 40))
                     return 0
@@ -123,7 +136,8 @@ struct SandboxExecCommand: AsyncParsableCommand {
     private static func address(of pod: String, directory: String) throws -> String {
         let parts = pod.split(separator: "/").map(String.init)
         guard parts.count == 2 else { throw ValidationError("--pod \(pod): write NAMESPACE/NAME") }
-        guard let address = SandboxNamespace.podAddress(namespace: parts[0], name: parts[1], directory: directory) else {
+        guard let address = SandboxNamespace.podAddress(namespace: parts[0], name: parts[1], directory: directory)
+        else {
             throw ValidationError("no pod \(pod) runs in the sandbox of \(directory)")
         }
         return address

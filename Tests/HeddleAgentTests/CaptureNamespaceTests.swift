@@ -20,15 +20,27 @@ struct CaptureNamespaceTests {
     }
 
     static let dials = [
-        Dial(what: "a client outside reaches Envoy", fromPeer: true, to: "10.77.0.1", port: 8080, reaches: .inboundPort),
-        Dial(what: "a client's probe of the agent is left alone", fromPeer: true, to: "10.77.0.1", port: 15021, reaches: .excluded),
-        Dial(what: "the application's call goes to Envoy", fromPeer: false, to: "10.77.0.2", port: 9000, reaches: .outboundPort),
-        Dial(what: "a call to an address that is nowhere goes to Envoy", fromPeer: false, to: "10.96.0.10", port: 80, reaches: .outboundPort),
-        Dial(what: "Envoy's own call goes out", fromPeer: false, uid: 1337, to: "10.77.0.2", port: 9000, reaches: .peer),
+        Dial(
+            what: "a client outside reaches Envoy", fromPeer: true, to: "10.77.0.1", port: 8080, reaches: .inboundPort),
+        Dial(
+            what: "a client's probe of the agent is left alone", fromPeer: true, to: "10.77.0.1", port: 15021,
+            reaches: .excluded),
+        Dial(
+            what: "the application's call goes to Envoy", fromPeer: false, to: "10.77.0.2", port: 9000,
+            reaches: .outboundPort),
+        Dial(
+            what: "a call to an address that is nowhere goes to Envoy", fromPeer: false, to: "10.96.0.10", port: 80,
+            reaches: .outboundPort),
+        Dial(
+            what: "Envoy's own call goes out", fromPeer: false, uid: 1337, to: "10.77.0.2", port: 9000, reaches: .peer),
         Dial(what: "loopback stays", fromPeer: false, to: "127.0.0.1", port: 8080, reaches: .app),
         Dial(what: "Envoy's loopback stays", fromPeer: false, uid: 1337, to: "127.0.0.1", port: 8080, reaches: .app),
-        Dial(what: "the application's call to its own address stays", fromPeer: false, to: "10.77.0.1", port: 8080, reaches: .app),
-        Dial(what: "Envoy's call to the pod's own address comes in", fromPeer: false, uid: 1337, to: "10.77.0.1", port: 8080, reaches: .inboundPort),
+        Dial(
+            what: "the application's call to its own address stays", fromPeer: false, to: "10.77.0.1", port: 8080,
+            reaches: .app),
+        Dial(
+            what: "Envoy's call to the pod's own address comes in", fromPeer: false, uid: 1337, to: "10.77.0.1",
+            port: 8080, reaches: .inboundPort),
         Dial(
             what: "Envoy's hand-over to the application is left alone", fromPeer: false, uid: 1337, source: "127.0.0.6",
             to: "10.77.0.1", port: 8080, reaches: .app),

@@ -6,7 +6,8 @@ enum FreePort {
     struct None: Error {}
 
     static func any() throws -> Int {
-        let channel = try ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).wait()
+        let channel = try ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0)
+            .wait()
         defer { try? channel.close().wait() }
         guard let port = channel.localAddress?.port else { throw None() }
         return port

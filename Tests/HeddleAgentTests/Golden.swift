@@ -3,7 +3,8 @@ import Testing
 
 /// Files of expected output beside the tests. `HEDDLE_REGENERATE_GOLDEN=1` writes them anew, for review as a diff.
 enum Golden {
-    private static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Golden")
+    private static let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+        "Golden")
 
     static func expect(_ text: String, matches name: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
         let file = directory.appendingPathComponent(name)

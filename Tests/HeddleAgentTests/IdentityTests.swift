@@ -59,7 +59,8 @@ import Testing
             if failing.contains(call) { throw OperatorSigner.Failure(description: "not now") }
             let identity = try SPIFFEIdentity(trustDomain: "cluster.local", namespace: "shop", serviceAccount: "cart")
             let issued = try authority.sign(csrPEM: csrPEM, identity: identity, ttl: ttl, now: Date())
-            return SignedCertificate(chain: issued.chainPEM, trustBundle: try authority.trustBundle.pem, notAfter: issued.notAfter)
+            return SignedCertificate(
+                chain: issued.chainPEM, trustBundle: try authority.trustBundle.pem, notAfter: issued.notAfter)
         }
     }
 
@@ -97,7 +98,8 @@ import Testing
         #expect(trace.keys.count == 3)
         #expect(Set(trace.keys).count == 3)
         #expect(trace.keys.allSatisfy { $0.contains("PRIVATE KEY") })
-        #expect(trace.sleeps.allSatisfy { $0 > .seconds(2800) && $0 < .seconds(2900) }, "80 % of an hour: \(trace.sleeps)")
+        #expect(
+            trace.sleeps.allSatisfy { $0 > .seconds(2800) && $0 < .seconds(2900) }, "80 % of an hour: \(trace.sleeps)")
     }
 
     @Test func untilTheFirstCertificateItAsksOften() async throws {
@@ -147,10 +149,14 @@ import Testing
         var signer = try world.signer(in: directory, host: Self.name)
         signer.tokenFile = directory.path + "/other"
         try "wrong".write(toFile: signer.tokenFile, atomically: true, encoding: .utf8)
-        let error = await #expect(throws: OperatorSigner.Failure.self) { try await signer.sign(csrPEM: "csr", ttl: .seconds(60)) }
+        let error = await #expect(throws: OperatorSigner.Failure.self) {
+            try await signer.sign(csrPEM: "csr", ttl: .seconds(60))
+        }
         #expect(error?.description.contains("401: the token is refused") == true)
         signer.tokenFile = directory.path + "/absent"
-        let absent = await #expect(throws: OperatorSigner.Failure.self) { try await signer.sign(csrPEM: "csr", ttl: .seconds(60)) }
+        let absent = await #expect(throws: OperatorSigner.Failure.self) {
+            try await signer.sign(csrPEM: "csr", ttl: .seconds(60))
+        }
         #expect(absent?.description.contains("/absent") == true)
         try await world.channel.close()
     }
@@ -165,9 +171,12 @@ private struct SigningServer {
     static func start(name: String) async throws -> SigningServer {
         let authority = try CertificateAuthority.selfSigned(trustDomain: "cluster.local", now: Date())
         let server = try authority.serverCertificate(dnsNames: [name], now: Date())
-        let chain = try NIOSSLCertificate.fromPEMBytes(Array(server.chainPEM.utf8)).map { NIOSSLCertificateSource.certificate($0) }
+        let chain = try NIOSSLCertificate.fromPEMBytes(Array(server.chainPEM.utf8)).map {
+            NIOSSLCertificateSource.certificate($0)
+        }
         let key = try NIOSSLPrivateKey(bytes: Array(server.keyPEM.utf8), format: .pem)
-        let context = try NIOSSLContext(configuration: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)))
+        let context = try NIOSSLContext(
+            configuration: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)))
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -186,7 +195,8 @@ private struct SigningServer {
         try "secret-token\n".write(toFile: token, atomically: true, encoding: .utf8)
         try (root ?? authority.trustBundle.pem).write(toFile: rootFile, atomically: true, encoding: .utf8)
         return OperatorSigner(
-            host: host, port: port, tokenFile: token, rootFile: rootFile, dnsOverride: [host: "127.0.0.1"], timeout: .seconds(5))
+            host: host, port: port, tokenFile: token, rootFile: rootFile, dnsOverride: [host: "127.0.0.1"],
+            timeout: .seconds(5))
     }
 
     private final class Handler: ChannelInboundHandler {
@@ -217,7 +227,10 @@ private struct SigningServer {
             guard head?.headers.first(name: "authorization") == "Bearer secret-token" else {
                 return (.unauthorized, "the token is refused")
             }
-            struct Asked: Decodable { let csr: String; let ttlSeconds: Int }
+            struct Asked: Decodable {
+                let csr: String
+                let ttlSeconds: Int
+            }
             let asked = try JSONDecoder().decode(Asked.self, from: Data(body.readableBytesView))
             let issued = try authority.sign(
                 csrPEM: asked.csr,

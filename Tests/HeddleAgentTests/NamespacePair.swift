@@ -3,7 +3,7 @@ import Foundation
 @testable import heddle_agent
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A socket of the test, by descriptor.
@@ -95,7 +95,9 @@ struct NamespacePair: Sendable {
             let code = withUnsafePointer(to: &address) {
                 $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, size) }
             }
-            guard code == 0 else { throw Failure(description: "connect to \(host):\(port): \(String(cString: strerror(errno)))") }
+            guard code == 0 else {
+                throw Failure(description: "connect to \(host):\(port): \(String(cString: strerror(errno)))")
+            }
             return Listening(descriptor: descriptor)
         }
     }
@@ -105,7 +107,9 @@ struct NamespacePair: Sendable {
         guard result.status == .exited(0) else { throw Failure(description: "ip \(line): \(result.errors)") }
     }
 
-    private func inside(_ name: String, uid: UInt32, _ body: @escaping @Sendable () throws -> Listening) throws -> Listening {
+    private func inside(_ name: String, uid: UInt32, _ body: @escaping @Sendable () throws -> Listening) throws
+        -> Listening
+    {
         let box = ResultBox()
         let done = DispatchSemaphore(value: 0)
         Thread.detachNewThread {

@@ -19,7 +19,8 @@ import Testing
         #expect(
             probes["/app-health/web/readyz"]
                 == AppProbe(
-                    check: .http(path: "/ready", port: 8080, isTLS: true, headers: [.init(name: "X-Probe", value: "1")]),
+                    check: .http(
+                        path: "/ready", port: 8080, isTLS: true, headers: [.init(name: "X-Probe", value: "1")]),
                     timeout: .seconds(3)))
         #expect(probes["/app-health/web/livez"] == AppProbe(check: .tcp(port: 3306)))
         #expect(probes["/app-health/web/startupz"] == AppProbe(check: .grpc(port: 9000, service: "shop.Cart")))
@@ -67,7 +68,10 @@ import Testing
     }
 
     @Test func anApplicationThatIsNotThereFailsItsProbe() async throws {
-        for check in [AppProbe.Check.tcp(port: 1), .http(path: "/", port: 1, isTLS: false, headers: []), .grpc(port: 1, service: "")] {
+        for check in [
+            AppProbe.Check.tcp(port: 1), .http(path: "/", port: 1, isTLS: false, headers: []),
+            .grpc(port: 1, service: ""),
+        ] {
             #expect(await prober(check).answer(path: "/p", userAgent: nil)?.status == 503)
         }
         #expect(await prober(.tcp(port: 1)).answer(path: "/unknown", userAgent: nil) == nil)
@@ -97,21 +101,9 @@ enum TestApp {
     static func run(_ body: @escaping @Sendable (Int) async throws -> Void) async throws {
         let (ports, bound) = AsyncStream.makeStream(of: Int.self)
         let server = AgentHTTPServer(
-            name: "app", host: "127.0.0.1", port: 0, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
-            onBound: { bound.yield($0) }
-        ) { head in
-            switch head.uri {
-            case "/ok": .init(status: 200, body: "ok")
-            case "/broken": .init(status: 500, body: "broken")
-            case "/elsewhere": .init(status: 302, body: "")
-            case "/hang": await Self.hang()
-            case "/echo":
-                .init(
-                    status: 200,
-                    body: "host=\(head.headers.first(name: "host") ?? "") agent=\(head.headers.first(name: "user-agent") ?? "")")
-            default: .init(status: 404, body: "")
-            }
-        }
+            name: "app", host: "127.0.0.1", port: 0,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            onBound: { bound.yield($0) }, handler: answer)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }
             var iterator = ports.makeAsyncIterator()
@@ -123,9 +115,22 @@ enum TestApp {
         }
     }
 
-    private static func hang() async -> AgentHTTPServer.Answer {
-        try? await Task.sleep(for: .seconds(20))
-        return .init(status: 200, body: "late")
+    private static func answer(_ head: HTTPRequestHead) async -> AgentHTTPServer.Answer {
+        switch head.uri {
+        case "/ok": return .init(status: 200, body: "ok")
+        case "/broken": return .init(status: 500, body: "broken")
+        // What a gRPC health service answers: one message, status SERVING.
+        case "/grpc.health.v1.Health/Check": return .init(status: 200, body: "\0\0\0\0\u{2}\u{8}\u{1}")
+        case "/elsewhere": return .init(status: 302, body: "")
+        case "/hang":
+            try? await Task.sleep(for: .seconds(20))
+            return .init(status: 200, body: "late")
+        case "/echo":
+            let host = head.headers.first(name: "host") ?? ""
+            let agent = head.headers.first(name: "user-agent") ?? ""
+            return .init(status: 200, body: "host=\(host) agent=\(agent)")
+        default: return .init(status: 404, body: "")
+        }
     }
 }
 
@@ -154,7 +159,9 @@ enum TestApp {
     @Test func anAnswerInSingleBytesIsUnderstood() {
         var conversation = GRPCHealthConversation()
         var steps: [GRPCHealthConversation.Step] = []
-        for byte in Self.settings + Self.headers + Self.data([0, 0, 0, 0, 2, 8, 1]) { steps += conversation.receive([byte]) }
+        for byte in Self.settings + Self.headers + Self.data([0, 0, 0, 0, 2, 8, 1]) {
+            steps += conversation.receive([byte])
+        }
         #expect(steps == [.send([0, 0, 0, 4, 1, 0, 0, 0, 0]), .healthy])
     }
 }

@@ -8,7 +8,8 @@ import Testing
 
 @Suite struct ProxySettingsTests {
     static let pod = [
-        "POD_NAME": "cart-1", "POD_NAMESPACE": "shop", "POD_IP": "10.1.2.3", "SERVICE_ACCOUNT": "cart", "NODE_NAME": "n1",
+        "POD_NAME": "cart-1", "POD_NAMESPACE": "shop", "POD_IP": "10.1.2.3", "SERVICE_ACCOUNT": "cart",
+        "NODE_NAME": "n1",
         "HEDDLE_POD_LABELS": #"{"app":"cart","pod-template-hash":"abc"}"#,
     ]
 
@@ -74,7 +75,8 @@ import Testing
         let delays = (0..<7).map { _ in policy.delay(afterRunOf: .seconds(1)) }
         #expect(
             delays == [
-                .milliseconds(200), .milliseconds(400), .milliseconds(800), .milliseconds(1600), .milliseconds(3200), .seconds(5), nil,
+                .milliseconds(200), .milliseconds(400), .milliseconds(800), .milliseconds(1600), .milliseconds(3200),
+                .seconds(5), nil,
             ])
     }
 

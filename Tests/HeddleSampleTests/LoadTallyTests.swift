@@ -14,10 +14,14 @@ import Testing
         (
             .answered(
                 status: 503, fault: nil, version: nil, hops: [],
-                body: "upstream connect error or disconnect/reset before headers. reset reason: connection failure, tls"),
+                body: "upstream connect error or disconnect/reset before headers. reset reason: connection failure, tls"
+            ),
             "503 connection failure"
         ),
-        (.answered(status: 503, fault: nil, version: nil, hops: [], body: "no healthy upstream"), "503 no healthy upstream"),
+        (
+            .answered(status: 503, fault: nil, version: nil, hops: [], body: "no healthy upstream"),
+            "503 no healthy upstream"
+        ),
         (.failed(.connectionReset), "connection reset"),
         (.failed(.timeout), "timeout"),
     ]
@@ -30,7 +34,8 @@ import Testing
         let start = Date(timeIntervalSince1970: 1_000_000)
         var tally = LoadTally(since: start)
         let good = Outcome.answered(status: 200, fault: nil, version: "v1", hops: ["front=v1", "cart=v1"], body: "")
-        let bad = Outcome.answered(status: 502, fault: "injected", version: "v1", hops: ["front=v1", "cart=v2"], body: "")
+        let bad = Outcome.answered(
+            status: 502, fault: "injected", version: "v1", hops: ["front=v1", "cart=v2"], body: "")
         tally.record(good, microseconds: 1000, at: start)
         tally.record(bad, microseconds: 2000, at: start.addingTimeInterval(1))
         tally.record(bad, microseconds: 2000, at: start.addingTimeInterval(3))

@@ -66,8 +66,14 @@ import Testing
     }
 
     @Test func injectedFaultsKeepTheirMarkThroughCallers() async throws {
-        let (leaf, leafURL) = try await serve { $0.errorPercent = 100; $0.name = "leaf" }
-        let (top, topURL) = try await serve { $0.calls = [leafURL]; $0.name = "top" }
+        let (leaf, leafURL) = try await serve {
+            $0.errorPercent = 100
+            $0.name = "leaf"
+        }
+        let (top, topURL) = try await serve {
+            $0.calls = [leafURL]
+            $0.name = "top"
+        }
         let direct = try await call(leafURL)
         #expect(direct.status == 500 && direct.head.headers["x-sample-fault"] == ["injected"])
         let through = try await call(topURL)
@@ -89,7 +95,10 @@ import Testing
         let spy = HeaderSpy(loop: loop)
         let channel = try await Listener.http(on: loop, host: "127.0.0.1", port: 0, answerer: spy).get()
         let spyURL = try WireURL("http://127.0.0.1:\(try #require(channel.localAddress?.port))/")
-        let (server, url) = try await serve { $0.calls = [spyURL, spyURL]; $0.callsConcurrently = concurrently }
+        let (server, url) = try await serve {
+            $0.calls = [spyURL, spyURL]
+            $0.callsConcurrently = concurrently
+        }
         let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         let answer = try await call(url, headers: ["traceparent": trace, "x-b3-sampled": "1", "cookie": "secret"])
         #expect(answer.status == 200)

@@ -14,7 +14,9 @@ import Testing
         #expect(url.host == host && url.port == port && url.path == path)
     }
 
-    @Test(arguments: ["https://cart/", "cart:8080", "http://:80/", "http://cart:0/", "http://cart:99999/", "http://cart:x/"])
+    @Test(arguments: [
+        "https://cart/", "cart:8080", "http://:80/", "http://cart:0/", "http://cart:99999/", "http://cart:x/",
+    ])
     func badURLsAreRefused(text: String) {
         #expect(throws: WireURL.Malformed.self) { try WireURL(text) }
     }
@@ -22,7 +24,8 @@ import Testing
     @Test func optionsBeatTheEnvironmentAndItBeatsDefaults() throws {
         let command = try ServeCommand.parse(["--port", "9000", "--error-percent", "5"])
         let settings = try command.settings(environment: [
-            "SAMPLE_PORT": "7000", "SAMPLE_LATENCY_MS": "12.5", "POD_NAME": "cart-1", "SAMPLE_CALLS": "http://a/,http://b:81/",
+            "SAMPLE_PORT": "7000", "SAMPLE_LATENCY_MS": "12.5", "POD_NAME": "cart-1",
+            "SAMPLE_CALLS": "http://a/,http://b:81/",
         ])
         #expect(settings.port == 9000)
         #expect(settings.latencyMS == 12.5)

@@ -16,11 +16,12 @@ struct KubeClientTests {
     /// A client of a server that answers as the script says.
     func with(
         limits: KubeClient.Limits = fast, credential: ClientConfiguration.Credential = .none,
-        _ script: @escaping LocalServer.Script, _ body: (KubeClient, LocalServer) async throws -> Void
+        _ script: @escaping LocalServer.Script, during body: (KubeClient, LocalServer) async throws -> Void
     ) async throws {
         try await LocalServer.serving(script) { server, port in
             let client = try KubeClient(
-                configuration: ClientConfiguration(server: "http://127.0.0.1:\(port)", credential: credential), version: "1.2",
+                configuration: ClientConfiguration(server: "http://127.0.0.1:\(port)", credential: credential),
+                version: "1.2",
                 limits: limits, logger: quiet)
             do {
                 try await body(client, server)
@@ -42,7 +43,9 @@ struct KubeClientTests {
     // MARK: Requests
 
     @Test func `a request says who asks and for what`() async throws {
-        try await with(credential: .token("abc"), { _, _ in .ok(#"{"metadata":{"name":"a"}}"#) }) { client, server in
+        try await with(credential: .token("abc")) { _, _ in
+            .ok(#"{"metadata":{"name":"a"}}"#)
+        } during: { client, server in
             let object = try await client.get(.deployments, namespace: "shop", name: "a")
             #expect(object.name == "a")
             let seen = try #require(server.seen.first)
@@ -52,8 +55,11 @@ struct KubeClientTests {
     }
 
     @Test func `queries are encoded and an applied object is JSON under the type of apply`() async throws {
-        try await with({ _, _ in .ok() }) { client, server in
-            _ = try await client.apply(.pods, KubeObject(.pods, namespace: "shop", name: "a"), fieldManager: "heddle canary")
+        try await with { _, _ in
+            .ok()
+        } during: { client, server in
+            _ = try await client.apply(
+                .pods, KubeObject(.pods, namespace: "shop", name: "a"), fieldManager: "heddle canary")
             let seen = try #require(server.seen.first)
             #expect(seen.line == "PATCH /api/v1/namespaces/shop/pods/a?fieldManager=heddle%20canary&force=false")
             #expect(seen.headers["content-type"] == ["application/apply-patch+yaml"])
@@ -62,12 +68,13 @@ struct KubeClientTests {
     }
 
     @Test func `a list follows its pages and gives items their kind`() async throws {
-        try await with({ request, _ in
+        try await with { request, _ in
             request.uri.contains("continue=next")
                 ? .ok(#"{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"b"}}]}"#)
                 : .ok(#"{"metadata":{"resourceVersion":"7","continue":"next"},"items":[{"metadata":{"name":"a"}}]}"#)
-        }) { client, server in
-            let list = try await client.list(.pods, namespace: "shop", labels: LabelSelector(matchLabels: ["app": "web"]))
+        } during: { client, server in
+            let list = try await client.list(
+                .pods, namespace: "shop", labels: LabelSelector(matchLabels: ["app": "web"]))
             #expect(list.items.map(\.name) == ["a", "b"] && list.items.allSatisfy { $0.kind == "Pod" })
             #expect(list.resourceVersion == "7" && server.seen.count == 2)
             #expect(server.seen.allSatisfy { $0.uri.contains("labelSelector=app%3Dweb") })
@@ -79,7 +86,9 @@ struct KubeClientTests {
             {"kind":"Status","code":422,"reason":"Invalid","message":"bad",
              "details":{"causes":[{"field":"spec.replicas","message":"must be positive"}]}}
             """#
-        try await with({ _, _ in .json(422, body) }) { client, _ in
+        try await with { _, _ in
+            .json(422, body)
+        } during: { client, _ in
             await #expect(
                 throws: APIError(
                     code: 422, reason: "Invalid", message: "bad",
@@ -89,7 +98,9 @@ struct KubeClientTests {
     }
 
     @Test func `an answer that is not Kubernetes' is still an error of one line`() async throws {
-        try await with({ _, _ in .json(403, "<html>no</html>") }) { client, _ in
+        try await with { _, _ in
+            .json(403, "<html>no</html>")
+        } during: { client, _ in
             await #expect { _ = try await client.get(.pods, namespace: "shop", name: "a") } throws: { error in
                 (error as? APIError)?.code == 403 && "\(error)".contains("get /api/v1/namespaces/shop/pods/a: <html>")
             }
@@ -100,7 +111,9 @@ struct KubeClientTests {
 
     @Test(arguments: [Answer.drop, .status(503, "ServiceUnavailable"), .status(500, "InternalError")])
     func `a read goes through after faults`(_ fault: Answer) async throws {
-        try await with({ _, number in number < 3 ? fault : .ok() }) { client, server in
+        try await with { _, number in
+            number < 3 ? fault : .ok()
+        } during: { client, server in
             _ = try await client.get(.pods, namespace: "shop", name: "a")
             #expect(server.seen.count == 3)
         }
@@ -108,8 +121,12 @@ struct KubeClientTests {
 
     @Test(arguments: [Answer.drop, .status(503, "ServiceUnavailable")])
     func `a create is sent once`(_ fault: Answer) async throws {
-        try await with({ _, _ in fault }) { client, server in
-            await #expect { _ = try await client.create(.pods, KubeObject(.pods, namespace: "shop", name: "a")) } throws: {
+        try await with { _, _ in
+            fault
+        } during: { client, server in
+            await #expect {
+                _ = try await client.create(.pods, KubeObject(.pods, namespace: "shop", name: "a"))
+            } throws: {
                 ($0 as? APIError)?.isRetryable == true
             }
             #expect(server.seen.count == 1)
@@ -117,16 +134,18 @@ struct KubeClientTests {
     }
 
     @Test func `attempts are bounded`() async throws {
-        try await with({ _, _ in .status(500, "InternalError") }) { client, server in
+        try await with { _, _ in
+            .status(500, "InternalError")
+        } during: { client, server in
             await #expect { _ = try await client.get(.pods, name: "a") } throws: { ($0 as? APIError)?.code == 500 }
             #expect(server.seen.count == 4)
         }
     }
 
     @Test func `too many requests waits as told, also for a create`() async throws {
-        try await with({ _, number in
+        try await with { _, number in
             number == 1 ? .status(429, "TooManyRequests", headers: ["retry-after": "1"]) : .ok()
-        }) { client, server in
+        } during: { client, server in
             let start = ContinuousClock.now
             _ = try await client.create(.pods, KubeObject(.pods, namespace: "shop", name: "a"))
             #expect(ContinuousClock.now - start >= .seconds(1) && server.seen.count == 2)
@@ -134,11 +153,17 @@ struct KubeClientTests {
     }
 
     @Test func `a wait beyond the deadline, and an eviction that a budget forbids, are the caller's`() async throws {
-        try await with({ _, _ in .status(429, "TooManyRequests", headers: ["retry-after": "60"]) }) { client, server in
-            await #expect { _ = try await client.get(.pods, name: "a") } throws: { ($0 as? APIError)?.retryAfterSeconds == 60 }
+        try await with { _, _ in
+            .status(429, "TooManyRequests", headers: ["retry-after": "60"])
+        } during: { client, server in
+            await #expect { _ = try await client.get(.pods, name: "a") } throws: {
+                ($0 as? APIError)?.retryAfterSeconds == 60
+            }
             #expect(server.seen.count == 1)
         }
-        try await with({ _, _ in .status(429, "TooManyRequests") }) { client, server in
+        try await with { _, _ in
+            .status(429, "TooManyRequests")
+        } during: { client, server in
             let eviction = APIRequest(.create, .pods, namespace: "shop", name: "a", subresource: "eviction", body: [:])
             await #expect { _ = try await client.perform(eviction) } throws: { ($0 as? APIError)?.code == 429 }
             #expect(server.seen.count == 1)
@@ -148,20 +173,28 @@ struct KubeClientTests {
     @Test func `no answer within the deadline is an error of code 0`() async throws {
         var limits = Self.fast
         limits.requestTimeout = .milliseconds(200)
-        try await with(limits: limits, { _, _ in .silence }) { client, _ in
-            await #expect { _ = try await client.get(.pods, name: "a") } throws: { ($0 as? APIError)?.reason == "Timeout" }
+        try await with(limits: limits) { _, _ in
+            .silence
+        } during: { client, _ in
+            await #expect { _ = try await client.get(.pods, name: "a") } throws: {
+                ($0 as? APIError)?.reason == "Timeout"
+            }
         }
     }
 
     @Test func `a server that is not there is an error of code 0, soon`() async throws {
         let client = try KubeClient(
             configuration: ClientConfiguration(server: "http://127.0.0.1:1"), limits: Self.fast, logger: quiet)
-        await #expect { _ = try await client.get(.pods, name: "a") } throws: { ($0 as? APIError)?.reason == "Unreachable" }
+        await #expect { _ = try await client.get(.pods, name: "a") } throws: {
+            ($0 as? APIError)?.reason == "Unreachable"
+        }
         await client.shutdown()
     }
 
     @Test func `cancelling ends a request at once`() async throws {
-        try await with({ _, _ in .silence }) { client, server in
+        try await with { _, _ in
+            .silence
+        } during: { client, server in
             let request = Task { try await client.get(.pods, name: "a") }
             while server.seen.isEmpty { try await Task.sleep(for: .milliseconds(2)) }
             request.cancel()
@@ -173,9 +206,11 @@ struct KubeClientTests {
 
     @Test func `a token file is read again when the server refuses the token`() async throws {
         try await withFiles(["token": "old\n"]) { directory in
-            try await with(credential: .tokenFile(directory + "/token"), { request, _ in
+            try await with(
+                credential: .tokenFile(directory + "/token")
+            ) { request, _ in
                 request.headers["authorization"] == ["Bearer new"] ? .ok() : .status(401, "Unauthorized")
-            }) { client, server in
+            } during: { client, server in
                 await #expect { _ = try await client.get(.pods, name: "a") } throws: { ($0 as? APIError)?.code == 401 }
                 #expect(server.seen.count == 2)
                 try Data("new".utf8).write(to: URL(filePath: directory + "/token"))

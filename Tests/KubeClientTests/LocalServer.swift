@@ -27,7 +27,8 @@ enum Answer: Sendable {
     static func ok(_ body: String = "{}") -> Answer { .json(200, body) }
     static func status(_ code: Int, _ reason: String, headers: [String: String] = [:]) -> Answer {
         .json(
-            code, #"{"kind":"Status","apiVersion":"v1","status":"Failure","code":\#(code),"reason":"\#(reason)","message":"m"}"#,
+            code,
+            #"{"kind":"Status","apiVersion":"v1","status":"Failure","code":\#(code),"reason":"\#(reason)","message":"m"}"#,
             headers: headers)
     }
 }
@@ -48,7 +49,7 @@ final class LocalServer: Sendable {
 
     /// Runs a server for the time of `body`, which gets it and its port.
     static func serving<Result>(
-        tls: NIOSSLContext? = nil, _ script: @escaping Script, _ body: (LocalServer, Int) async throws -> Result
+        tls: NIOSSLContext? = nil, _ script: @escaping Script, during body: (LocalServer, Int) async throws -> Result
     ) async throws -> Result {
         let server = LocalServer(script)
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -97,7 +98,8 @@ final class LocalServer: Sendable {
             case .body(let buffer): body += String(buffer: buffer)
             case .end:
                 guard let head else { return }
-                let request = SeenRequest(method: head.method.rawValue, uri: head.uri, headers: head.headers, body: body)
+                let request = SeenRequest(
+                    method: head.method.rawValue, uri: head.uri, headers: head.headers, body: body)
                 respond(server.answer(request), on: context.channel)
             }
         }
@@ -115,11 +117,13 @@ final class LocalServer: Sendable {
                 channel.write(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: text))), promise: nil)
                 channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
             case .stream(let chunks):
-                let head = HTTPResponseHead(version: .http1_1, status: .ok, headers: ["content-type": "application/json"])
+                let head = HTTPResponseHead(
+                    version: .http1_1, status: .ok, headers: ["content-type": "application/json"])
                 channel.writeAndFlush(HTTPServerResponsePart.head(head), promise: nil)
                 Task {
                     for await text in chunks {
-                        try await channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: text))))
+                        try await channel.writeAndFlush(
+                            HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: text))))
                     }
                     try await channel.writeAndFlush(HTTPServerResponsePart.end(nil))
                 }

@@ -14,7 +14,8 @@ struct TLSTests {
         var limits = KubeClientTests.fast
         limits.attempts = 1
         let client = try KubeClient(
-            configuration: configuration, limits: limits, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            configuration: configuration, limits: limits,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         do {
             _ = try await client.get(.pods, name: "a")
         } catch {
@@ -33,7 +34,10 @@ struct TLSTests {
     @Test func `only the given authority is trusted, and verification can be skipped`() async throws {
         let authority = try TestAuthority()
         let pem = Data(try authority.pem.utf8)
-        try await LocalServer.serving(tls: try authority.serverContext(names: [loopback]), { _, _ in .ok() }) { _, port in
+        try await LocalServer.serving(tls: try authority.serverContext(names: [loopback])) { _, _ in
+            .ok()
+        } during: {
+            _, port in
             var configuration = ClientConfiguration(server: "https://127.0.0.1:\(port)", certificateAuthority: pem)
             try await ask(configuration)
             configuration.certificateAuthority = Data(try TestAuthority().pem.utf8)
@@ -49,7 +53,9 @@ struct TLSTests {
         let authority = try TestAuthority()
         let pem = Data(try authority.pem.utf8)
         let context = try authority.serverContext(names: [.dnsName("kubernetes.default.svc")])
-        try await LocalServer.serving(tls: context, { _, _ in .ok() }) { _, port in
+        try await LocalServer.serving(tls: context) { _, _ in
+            .ok()
+        } during: { _, port in
             var configuration = ClientConfiguration(server: "https://127.0.0.1:\(port)", certificateAuthority: pem)
             await refuses(configuration)
             configuration.tlsServerName = "kubernetes.default.svc"
@@ -63,7 +69,9 @@ struct TLSTests {
         let authority = try TestAuthority()
         let pem = Data(try authority.pem.utf8)
         let context = try authority.serverContext(names: [loopback], clients: true)
-        try await LocalServer.serving(tls: context, { _, _ in .ok() }) { _, port in
+        try await LocalServer.serving(tls: context) { _, _ in
+            .ok()
+        } during: { _, port in
             var configuration = ClientConfiguration(server: "https://127.0.0.1:\(port)", certificateAuthority: pem)
             await refuses(configuration)
             let (certificate, key) = try authority.issue("me", names: [.dnsName("me")])
@@ -76,12 +84,14 @@ struct TLSTests {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         #expect(throws: ConfigurationError.self) {
             try KubeClient(
-                configuration: ClientConfiguration(server: "https://x", certificateAuthority: Data("no".utf8)), logger: logger)
+                configuration: ClientConfiguration(server: "https://x", certificateAuthority: Data("no".utf8)),
+                logger: logger)
         }
     }
 
     @Test(arguments: [
-        ("https://10.0.0.1:6443", "https://api:6443", "10.0.0.1"), ("https://[::1]:6443/k8s", "https://api:6443/k8s", "::1"),
+        ("https://10.0.0.1:6443", "https://api:6443", "10.0.0.1"),
+        ("https://[::1]:6443/k8s", "https://api:6443/k8s", "::1"),
         ("https://[::1]", "https://api", "::1"), ("https://host/prefix", "https://api/prefix", "host"),
     ])
     func `the address leads to the host under the other name`(_ server: String, _ address: String, _ host: String) {

@@ -14,7 +14,8 @@ struct TestAuthority {
         name = try DistinguishedName { CommonName("test authority") }
         let key = Certificate.PrivateKey(key)
         certificate = try Certificate(
-            version: .v3, serialNumber: .init(), publicKey: key.publicKey, notValidBefore: Date(timeIntervalSinceNow: -60),
+            version: .v3, serialNumber: .init(), publicKey: key.publicKey,
+            notValidBefore: Date(timeIntervalSinceNow: -60),
             notValidAfter: Date(timeIntervalSinceNow: 3600), issuer: name, subject: name,
             signatureAlgorithm: .ecdsaWithSHA256,
             extensions: try Certificate.Extensions {
@@ -30,7 +31,8 @@ struct TestAuthority {
         let leaf = P256.Signing.PrivateKey()
         let signed = try Certificate(
             version: .v3, serialNumber: .init(), publicKey: .init(leaf.publicKey),
-            notValidBefore: Date(timeIntervalSinceNow: -60), notValidAfter: Date(timeIntervalSinceNow: 3600), issuer: name,
+            notValidBefore: Date(timeIntervalSinceNow: -60), notValidAfter: Date(timeIntervalSinceNow: 3600),
+            issuer: name,
             subject: try DistinguishedName { CommonName(commonName) }, signatureAlgorithm: .ecdsaWithSHA256,
             extensions: try Certificate.Extensions {
                 SubjectAlternativeNames(names)

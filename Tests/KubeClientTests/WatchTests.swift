@@ -19,7 +19,9 @@ struct WatchTests {
         ) async throws -> Void
     ) async throws {
         let (stream, chunks) = AsyncStream<String>.makeStream()
-        try await LocalServer.serving({ _, _ in .stream(stream) }) { server, port in
+        try await LocalServer.serving { _, _ in
+            .stream(stream)
+        } during: { server, port in
             let client = try KubeClient(
                 configuration: ClientConfiguration(server: "http://127.0.0.1:\(port)"),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
@@ -39,7 +41,8 @@ struct WatchTests {
         try await watching { client, chunks, server in
             var events = try await client.watch(request).makeAsyncIterator()
             #expect(
-                server.seen.first?.uri == "/api/v1/namespaces/shop/pods?resourceVersion=5&timeoutSeconds=600&watch=true")
+                server.seen.first?.uri == "/api/v1/namespaces/shop/pods?resourceVersion=5&timeoutSeconds=600&watch=true"
+            )
             let text = event("ADDED", "é")
             let middle = text.index(text.startIndex, offsetBy: 20)
             chunks.yield(String(text[..<middle]))
@@ -59,7 +62,8 @@ struct WatchTests {
     @Test func `an error event is thrown, and 410 asks for a new list`() async throws {
         try await watching { client, chunks, _ in
             var events = try await client.watch(request).makeAsyncIterator()
-            chunks.yield(#"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"old"}}"# + "\n")
+            chunks.yield(
+                #"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"old"}}"# + "\n")
             await #expect { _ = try await events.next() } throws: { ($0 as? APIError)?.isExpired == true }
         }
     }
@@ -84,7 +88,9 @@ struct WatchTests {
     }
 
     @Test func `a watch that is refused says why`() async throws {
-        try await LocalServer.serving({ _, _ in .status(410, "Expired") }) { _, port in
+        try await LocalServer.serving { _, _ in
+            .status(410, "Expired")
+        } during: { _, port in
             let client = try KubeClient(
                 configuration: ClientConfiguration(server: "http://127.0.0.1:\(port)"),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
@@ -94,9 +100,9 @@ struct WatchTests {
     }
 
     @Test func `many watches do not stop requests`() async throws {
-        try await LocalServer.serving({ request, _ in
+        try await LocalServer.serving { request, _ in
             request.uri.contains("watch=true") ? .stream(AsyncStream { _ in }) : .ok()
-        }) { server, port in
+        } during: { server, port in
             let client = try KubeClient(
                 configuration: ClientConfiguration(server: "http://127.0.0.1:\(port)"),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })

@@ -22,7 +22,8 @@ struct JSONCodingTests {
 
     @Test func `values go to types and back`() throws {
         let json: JSONValue = [
-            "name": "a", "replicas": 3, "ratio": 0.5, "kind": "two", "steps": [["weight": 5], ["weight": 10, "pause": "1m30s"]],
+            "name": "a", "replicas": 3, "ratio": 0.5, "kind": "two",
+            "steps": [["weight": 5], ["weight": 10, "pause": "1m30s"]],
             "labels": ["x": "y"], "raw": ["any": [1, .null]], "flag": false,
         ]
         let spec = try json.decode(Spec.self)
@@ -44,7 +45,10 @@ struct JSONCodingTests {
         (#"{"name": "a", "replicas": 1.5}"#, "replicas", "must be a whole number, not 1.5"),
         (#"{"name": "a", "ratio": "half"}"#, "ratio", "must be a number, not 'half'"),
         (#"{"name": "a", "steps": {}}"#, "steps", "must be a list, not an object"),
-        (#"{"name": "a", "steps": [{"weight": 1}, {"weight": "x"}]}"#, "steps[1].weight", "must be a whole number, not 'x'"),
+        (
+            #"{"name": "a", "steps": [{"weight": 1}, {"weight": "x"}]}"#, "steps[1].weight",
+            "must be a whole number, not 'x'"
+        ),
         (#"{"name": "a", "steps": [{"weight": 1, "pause": "soon"}]}"#, "steps[0].pause", "'soon' is not a duration"),
         (#"{"name": "a", "steps": [{}]}"#, "steps[0].weight", "is required"),
         (#"{"name": "a", "labels": {"x": 1}}"#, "labels.x", "must be a string, not 1"),

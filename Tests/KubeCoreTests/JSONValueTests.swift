@@ -25,9 +25,11 @@ struct JSONValueTests {
 
     static let rfc7396: [(JSONValue, JSONValue, JSONValue)] = [
         // RFC 7396, appendix A.
-        (["a": "b"], ["a": "c"], ["a": "c"]), (["a": "b"], ["b": "c"], ["a": "b", "b": "c"]), (["a": "b"], ["a": .null], [:]),
+        (["a": "b"], ["a": "c"], ["a": "c"]), (["a": "b"], ["b": "c"], ["a": "b", "b": "c"]),
+        (["a": "b"], ["a": .null], [:]),
         (["a": "b", "b": "c"], ["a": .null], ["b": "c"]), (["a": ["b"]], ["a": "c"], ["a": "c"]),
-        (["a": "c"], ["a": ["b"]], ["a": ["b"]]), (["a": ["b": "c"]], ["a": ["b": "d", "c": .null]], ["a": ["b": "d"]]),
+        (["a": "c"], ["a": ["b"]], ["a": ["b"]]),
+        (["a": ["b": "c"]], ["a": ["b": "d", "c": .null]], ["a": ["b": "d"]]),
         (["a": [["b": "c"]]], ["a": [1]], ["a": [1]]), (["a", "b"], ["c", "d"], ["c", "d"]), (["a": "b"], ["c"], ["c"]),
         (["a": "foo"], .null, .null), (["a": "foo"], "bar", "bar"), (["e": .null], ["a": 1], ["e": .null, "a": 1]),
         ([1, 2], ["a": "b", "c": .null], ["a": "b"]), ([:], ["a": ["bb": ["ccc": .null]]], ["a": ["bb": [:]]]),
@@ -45,7 +47,8 @@ struct JSONValueTests {
     ]
 
     @Test(arguments: differences)
-    func `the smallest merge patch leads from one to the other`(_ old: JSONValue, _ new: JSONValue, _ patch: JSONValue?) {
+    func `the smallest merge patch leads from one to the other`(_ old: JSONValue, _ new: JSONValue, _ patch: JSONValue?)
+    {
         #expect(old.mergePatch(to: new) == patch)
         if let patch { #expect(old.merging(patch) == new) }
     }
@@ -63,7 +66,10 @@ struct JSONPatchTests {
         (["a": ["b": 1], "c": [:]], [["op": "move", "from": "/a/b", "path": "/c/d"]], ["a": [:], "c": ["d": 1]]),
         (["a": 1], [["op": "copy", "from": "/a", "path": "/b"]], ["a": 1, "b": 1]),
         (["a/b": ["m~n": 1]], [["op": "replace", "path": "/a~1b/m~0n", "value": 2]], ["a/b": ["m~n": 2]]),
-        (["a": 1], [["op": "test", "path": "/a", "value": 1], ["op": "add", "path": "/b", "value": 1]], ["a": 1, "b": 1]),
+        (
+            ["a": 1], [["op": "test", "path": "/a", "value": 1], ["op": "add", "path": "/b", "value": 1]],
+            ["a": 1, "b": 1]
+        ),
     ]
 
     @Test(arguments: operations)
@@ -74,7 +80,8 @@ struct JSONPatchTests {
     static let refusals: [JSONValue] = [
         [["op": "remove", "path": "/none"]], [["op": "replace", "path": "/none", "value": 1]],
         [["op": "add", "path": "/none/b", "value": 1]], [["op": "add", "path": "/l/3", "value": 1]],
-        [["op": "add", "path": "/l/01", "value": 1]], [["op": "test", "path": "/a", "value": 2]], [["op": "add", "path": "/b"]],
+        [["op": "add", "path": "/l/01", "value": 1]], [["op": "test", "path": "/a", "value": 2]],
+        [["op": "add", "path": "/b"]],
         [["op": "what", "path": "/a"]], [["path": "/a"]], [["op": "remove", "path": "a"]],
         [["op": "move", "from": "/l", "path": "/l/0"]], [["op": "copy", "from": "/none", "path": "/b"]], [:],
     ]
@@ -87,5 +94,19 @@ struct JSONPatchTests {
     @Test func `the failing operation is named`() {
         let patch: JSONValue = [["op": "add", "path": "/b", "value": 1], ["op": "test", "path": "/b", "value": 2]]
         #expect { _ = try JSONPatch.apply(patch, to: [:]) } throws: { ($0 as? FieldError)?.path == "[1]" }
+    }
+
+    @Test func `the difference of two documents, applied to the first, gives the second`() throws {
+        var random = SplitMix(state: 3)
+        for _ in 0..<500 {
+            let (old, new) = (randomValue(&random, depth: 3), randomValue(&random, depth: 3))
+            #expect(try JSONPatch.apply(JSONPatch.diff(from: old, to: new), to: old) == new)
+        }
+        let old: JSONValue = ["a": ["b/c": 1, "d~": 2], "e": [1]]
+        #expect(
+            JSONPatch.diff(from: old, to: ["a": ["b/c": 3], "e": [1], "f": .null]) == [
+                ["op": "remove", "path": "/a/d~0"], ["op": "replace", "path": "/a/b~1c", "value": 3],
+                ["op": "add", "path": "/f", "value": .null],
+            ])
     }
 }

@@ -28,18 +28,21 @@ struct KubeObjectTests {
         #expect(object.json == ["kind": "X", "extra": [1], "metadata": ["name": "b", "more": true]])
     }
 
-    @Test(arguments: [
-        (GroupVersionResource.pods, "shop", "a", "/api/v1/namespaces/shop/pods/a"),
-        (.deployments, nil, nil, "/apis/apps/v1/deployments"), (.nodes, "ignored", "n", "/api/v1/nodes/n"),
-        (.pods, "", nil, "/api/v1/pods"),
-    ] as [(GroupVersionResource, String?, String?, String)])
-    func `paths are the API's`(_ resource: GroupVersionResource, _ namespace: String?, _ name: String?, _ path: String) {
+    @Test(
+        arguments: [
+            (GroupVersionResource.pods, "shop", "a", "/api/v1/namespaces/shop/pods/a"),
+            (.deployments, nil, nil, "/apis/apps/v1/deployments"), (.nodes, "ignored", "n", "/api/v1/nodes/n"),
+            (.pods, "", nil, "/api/v1/pods"),
+        ] as [(GroupVersionResource, String?, String?, String)])
+    func `paths are the API's`(_ resource: GroupVersionResource, _ namespace: String?, _ name: String?, _ path: String)
+    {
         #expect(resource.path(namespace: namespace, name: name) == path)
     }
 
     @Test func `an error survives the way as a Status`() {
         let error = APIError(
-            code: 422, reason: "Invalid", message: "m", causes: [FieldError(path: "spec.x", message: "bad")], retryAfterSeconds: 3)
+            code: 422, reason: "Invalid", message: "m", causes: [FieldError(path: "spec.x", message: "bad")],
+            retryAfterSeconds: 3)
         #expect(APIError(status: error.status, httpCode: 422) == error)
         #expect(APIError(status: ["kind": "Status"], httpCode: 503).code == 503)
     }
@@ -49,27 +52,37 @@ struct KubeObjectTests {
         let first = Date(timeIntervalSince1970: 1_800_000_000)
         conditions.set(Condition(type: "Ready", status: .false, reason: "Waiting", message: "a"), at: first)
         conditions.set(Condition(type: "Ready", status: .false, reason: "Failing", message: "b"), at: first + 60)
-        #expect(conditions["Ready"]?.lastTransitionTime == "2027-01-15T08:00:00Z" && conditions["Ready"]?.reason == "Failing")
+        #expect(
+            conditions["Ready"]?.lastTransitionTime == "2027-01-15T08:00:00Z"
+                && conditions["Ready"]?.reason == "Failing")
         conditions.set(Condition(type: "Ready", status: .true, reason: "Done", message: ""), at: first + 120)
         #expect(conditions["Ready"]?.lastTransitionTime == "2027-01-15T08:02:00Z" && conditions.count == 1)
     }
 }
 
 struct LabelSelectorTests {
-    @Test(arguments: [
-        ("", [:], true), ("app=web", ["app": "web"], true), ("app==web", ["app": "db"], false), ("app!=web", [:], true),
-        ("app!=web", ["app": "web"], false), ("app", ["app": ""], true), ("!app", ["app": ""], false), ("!app", [:], true),
-        ("tier in (a,b)", ["tier": "b"], true), ("tier in (a, b)", ["tier": "b"], true), ("tier in (a)", [:], false),
-        ("tier notin (a,b)", ["tier": "c"], true), ("tier notin (a,b)", [:], true), ("tier notin (a)", ["tier": "a"], false),
-        ("app=web,tier in (a,b),!old", ["app": "web", "tier": "a"], true), ("app = web , x", ["app": "web", "x": "1"], true),
-        ("app=", ["app": ""], true), ("tier in ()", ["tier": ""], true), ("tier in (a,)", ["tier": ""], true),
-        ("a.io/b=c", ["a.io/b": "c"], true),
-    ] as [(String, [String: String], Bool)])
+    @Test(
+        arguments: [
+            ("", [:], true), ("app=web", ["app": "web"], true), ("app==web", ["app": "db"], false),
+            ("app!=web", [:], true),
+            ("app!=web", ["app": "web"], false), ("app", ["app": ""], true), ("!app", ["app": ""], false),
+            ("!app", [:], true),
+            ("tier in (a,b)", ["tier": "b"], true), ("tier in (a, b)", ["tier": "b"], true),
+            ("tier in (a)", [:], false),
+            ("tier notin (a,b)", ["tier": "c"], true), ("tier notin (a,b)", [:], true),
+            ("tier notin (a)", ["tier": "a"], false),
+            ("app=web,tier in (a,b),!old", ["app": "web", "tier": "a"], true),
+            ("app = web , x", ["app": "web", "x": "1"], true),
+            ("app=", ["app": ""], true), ("tier in ()", ["tier": ""], true), ("tier in (a,)", ["tier": ""], true),
+            ("a.io/b=c", ["a.io/b": "c"], true),
+        ] as [(String, [String: String], Bool)])
     func `queries select`(_ query: String, _ labels: [String: String], _ matches: Bool) throws {
         #expect(try LabelSelector(query: query).matches(labels) == matches)
     }
 
-    @Test(arguments: ["a b", "a in", "a in b", "a within (b)", "=a", "a in (b", "!", "a=b=c", "a,,b", "a in (b) c", "! a b"])
+    @Test(arguments: [
+        "a b", "a in", "a in b", "a within (b)", "=a", "a in (b", "!", "a=b=c", "a,,b", "a in (b) c", "! a b",
+    ])
     func `what is not a selector is refused`(_ query: String) {
         #expect(throws: FieldError.self) { try LabelSelector(query: query) }
     }
@@ -118,7 +131,8 @@ struct KubeTimeTests {
     }
 
     @Test(arguments: [
-        ("0", 0), ("0s", 0), ("300ms", 0.3), ("1m30s", 90), ("168h", 604_800), ("1.5h", 5400), ("1h0m5s", 3605), ("250us", 0.00025),
+        ("0", 0), ("0s", 0), ("300ms", 0.3), ("1m30s", 90), ("168h", 604_800), ("1.5h", 5400), ("1h0m5s", 3605),
+        ("250us", 0.00025),
         ("250µs", 0.00025), ("250μs", 0.00025), ("1ns", 1e-9), ("-5s", -5), ("+5s", 5), (".5s", 0.5), ("5.s", 5),
     ])
     func `durations are read as Go reads them`(_ text: String, _ seconds: Double) throws {
@@ -131,7 +145,8 @@ struct KubeTimeTests {
     }
 
     @Test(arguments: [
-        (0.0, "0s"), (0.3, "300ms"), (0.0005, "0.5ms"), (90, "1m30s"), (3600, "1h"), (5400, "1h30m"), (1.5, "1.5s"), (-5, "-5s"),
+        (0.0, "0s"), (0.3, "300ms"), (0.0005, "0.5ms"), (90, "1m30s"), (3600, "1h"), (5400, "1h30m"), (1.5, "1.5s"),
+        (-5, "-5s"),
         (604_800, "168h"), (59.999, "59.999s"), (-90, "-1m30s"),
     ])
     func `durations are written short and read back`(_ seconds: Double, _ text: String) throws {

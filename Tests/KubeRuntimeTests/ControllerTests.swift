@@ -13,14 +13,19 @@ struct ControllerTests {
 
     func run(
         _ reconciler: ClosureReconciler, logger: Logger = quiet, sources: (Runtime) -> [Controller.Source],
-        _ body: (Controller) async throws -> Void
+        during body: (Controller) async throws -> Void
     ) async throws {
         let runtime = Runtime(api: cluster, logger: quiet, clock: AnyClock(clock))
         let controller = Controller(
-            name: "test", sources: sources(runtime), backoff: Backoff(first: .seconds(1), maximum: .seconds(8), jitter: 0),
+            name: "test", sources: sources(runtime),
+            backoff: Backoff(first: .seconds(1), maximum: .seconds(8), jitter: 0),
             clock: AnyClock(clock), logger: logger, reconciler: reconciler)
         runtime.add(controller)
-        try await alongside({ try? await runtime.run() }) { try await body(controller) }
+        try await alongside {
+            try? await runtime.run()
+        } during: {
+            try await body(controller)
+        }
     }
 
     @Test func `every object is looked at once, and again when it changes`() async throws {
@@ -30,7 +35,9 @@ struct ControllerTests {
             seen.append(key)
             return .done
         }
-        try await run(reconciler, sources: { [.primary($0.store(for: .pods))] }) { _ in
+        try await run(reconciler) {
+            [.primary($0.store(for: .pods))]
+        } during: { _ in
             #expect(await eventually { seen.all.map(\.name) == ["a"] })
             #expect(await eventually { cluster.watchCount == 1 })
             cluster.seed(.pods, pod("b"))
@@ -68,7 +75,9 @@ struct ControllerTests {
             #expect(await eventually { seen.all.last?.name == "one" })
             service.labels = ["for": "two"]
             cluster.seed(.services, service)
-            #expect(await eventually { Set(seen.all.suffix(2).map(\.name)) == ["one", "two"] }, "both the old and the new hear")
+            #expect(
+                await eventually { Set(seen.all.suffix(2).map(\.name)) == ["one", "two"] },
+                "both the old and the new hear")
         }
     }
 
@@ -79,7 +88,9 @@ struct ControllerTests {
             seen.append(key)
             return seen.count == 1 ? .requeue(after: .seconds(30)) : .done
         }
-        try await run(reconciler, sources: { [.primary($0.store(for: .pods))] }) { _ in
+        try await run(reconciler) {
+            [.primary($0.store(for: .pods))]
+        } during: { _ in
             #expect(await eventually { clock.nextDeadline == .seconds(30) })
             clock.advance(by: .seconds(30))
             #expect(await eventually { seen.count == 2 })
@@ -97,7 +108,9 @@ struct ControllerTests {
         }
         let log = Recorded<String>()
         let logger = Logger(label: "test") { _ in RecordingHandler(lines: log) }
-        try await run(reconciler, logger: logger, sources: { [.primary($0.store(for: .pods))] }) { _ in
+        try await run(reconciler, logger: logger) {
+            [.primary($0.store(for: .pods))]
+        } during: { _ in
             var now = Duration.zero
             for delay in [1, 2, 4] {
                 let deadline = now + .seconds(delay)
@@ -118,7 +131,9 @@ struct ControllerTests {
             seen.append(key)
             return .done
         }
-        try await run(reconciler, sources: { [.primary($0.store(for: .pods))] }) { _ in
+        try await run(reconciler) {
+            [.primary($0.store(for: .pods))]
+        } during: { _ in
             #expect(await eventually { seen.count == 1 && cluster.watchCount == 1 })
             let sent = cluster.requests.count
             clock.advance(by: .seconds(3600))
@@ -158,10 +173,13 @@ struct ControllerTests {
         let first = runtime.store(for: .pods)
         #expect(runtime.store(for: .pods) === first)
         #expect(runtime.store(for: .pods, namespace: "shop") !== first)
-        try await alongside({ try? await runtime.run() }) {
+        try await alongside {
+            try? await runtime.run()
+        } during: {
             #expect(await eventually { runtime.isReady && cluster.watchCount == 2 })
             _ = runtime.store(for: .services)
-            #expect(await eventually { runtime.isReady && cluster.watchCount == 3 }, "a store asked for late starts too")
+            #expect(
+                await eventually { runtime.isReady && cluster.watchCount == 3 }, "a store asked for late starts too")
         }
     }
 }

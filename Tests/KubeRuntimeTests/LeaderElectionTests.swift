@@ -81,7 +81,8 @@ struct LeaderElectionTests {
         LeaderElection(
             api: cluster, configuration: .init(namespace: "heddle-system", name: "heddle", identity: identity),
             clock: AnyClock(clock), logger: quiet,
-            date: { [clock] in Date(timeIntervalSince1970: 1_800_000_000 + Double(clock.now.offset.components.seconds)) },
+            date: { [clock] in Date(timeIntervalSince1970: 1_800_000_000 + Double(clock.now.offset.components.seconds))
+            },
             random: { 0 })
     }
 

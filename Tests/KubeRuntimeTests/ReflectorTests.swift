@@ -16,7 +16,7 @@ struct ReflectorTests {
 
     func running(_ store: Store, _ body: () async throws -> Void) async throws {
         let reflector = reflector(store)
-        try await alongside({ await reflector.run() }, body)
+        try await alongside({ await reflector.run() }, during: body)
     }
 
     @Test func `a store follows the cluster`() async throws {
@@ -27,9 +27,27 @@ struct ReflectorTests {
             #expect(store.list().map(\.name) == ["a"])
             _ = try await cluster.create(.pods, pod("b"))
             _ = try await cluster.patch(.pods, namespace: "shop", name: "a", ["metadata": ["labels": ["x": "1"]]])
-            #expect(await eventually { store.count == 2 && store.get(namespace: "shop", name: "a")?.labels == ["x": "1"] })
+            #expect(
+                await eventually { store.count == 2 && store.get(namespace: "shop", name: "a")?.labels == ["x": "1"] })
             try await cluster.delete(.pods, namespace: "shop", name: "a")
             #expect(await eventually { store.list().map(\.name) == ["b"] })
+        }
+    }
+
+    @Test func `a scope sees only its namespace, labels and fields`() async throws {
+        cluster.seed(.pods, pod("a", labels: ["app": "web"]))
+        cluster.seed(.pods, pod("b", labels: ["app": "web"]))
+        cluster.seed(.pods, pod("a", namespace: "other", labels: ["app": "web"]))
+        let scope = StoreScope(
+            .pods, namespace: "shop", labels: LabelSelector(matchLabels: ["app": "web"]), fields: "metadata.name=a")
+        let store = Store(scope: scope)
+        try await running(store) {
+            try await store.waitUntilSynced()
+            #expect(store.list().map(\.key) == [ObjectKey(namespace: "shop", name: "a")])
+            #expect(await eventually { cluster.watchCount == 1 })
+            _ = try await cluster.create(.pods, pod("c", labels: ["app": "web"]))
+            _ = try await cluster.patch(.pods, namespace: "shop", name: "a", ["metadata": ["labels": ["app": "no"]]])
+            #expect(await eventually { store.count == 0 })
         }
     }
 
@@ -115,7 +133,9 @@ struct ReflectorTests {
         cluster.serveOnly([.pods])
         let store = Store(scope: StoreScope(.virtualServices))
         let reflector = reflector(store, .countAsEmpty)
-        try await alongside({ await reflector.run() }) {
+        try await alongside {
+            await reflector.run()
+        } during: {
             try await store.waitUntilSynced()
             #expect(!store.isServed && store.list().isEmpty)
             cluster.serveOnly(nil)

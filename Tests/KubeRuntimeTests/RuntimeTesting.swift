@@ -32,7 +32,7 @@ func pod(_ name: String, namespace: String = "shop", labels: [String: String] = 
 
 /// Runs something beside a test and cancels it at the end.
 func alongside<Result: Sendable>(
-    _ background: @escaping @Sendable () async -> Void, _ body: () async throws -> Result
+    _ background: @escaping @Sendable () async -> Void, during body: () async throws -> Result
 ) async throws -> Result {
     let task = Task { await background() }
     defer { task.cancel() }

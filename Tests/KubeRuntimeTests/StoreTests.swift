@@ -14,7 +14,9 @@ struct StoreTests {
     }
 
     @Test func `indexes follow changes, also when added late`() {
-        store.replace(with: [versioned(pod("a", labels: ["app": "web"]), "1"), versioned(pod("b", labels: ["app": "db"]), "1")])
+        store.replace(with: [
+            versioned(pod("a", labels: ["app": "web"]), "1"), versioned(pod("b", labels: ["app": "db"]), "1"),
+        ])
         store.addIndex("app") { $0.labels["app"].map { [$0] } ?? [] }
         #expect(store.list(index: "app", "web").map(\.name) == ["a"])
         store.apply(WatchEvent(.modified, versioned(pod("a", labels: ["app": "db"]), "2")))

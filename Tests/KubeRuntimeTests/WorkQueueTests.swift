@@ -7,7 +7,8 @@ struct WorkQueueTests {
     let clock = ManualClock()
     var queue: WorkQueue<String> {
         WorkQueue(
-            clock: AnyClock(clock), backoff: Backoff(first: .seconds(1), maximum: .seconds(10), jitter: 0), random: { 0 })
+            clock: AnyClock(clock), backoff: Backoff(first: .seconds(1), maximum: .seconds(10), jitter: 0),
+            random: { 0 })
     }
 
     @Test func `a key that waits is added once`() async {
@@ -35,7 +36,9 @@ struct WorkQueueTests {
 
     @Test func `of several times the earliest counts`() async throws {
         let queue = queue
-        try await alongside({ await queue.run() }) {
+        try await alongside {
+            await queue.run()
+        } during: {
             queue.add("a", after: .seconds(30))
             queue.add("a", after: .seconds(10))
             queue.add("a", after: .seconds(20))

@@ -37,7 +37,9 @@ struct StatusWriterTests {
 
     @Test(arguments: [
         APIRequest(.patch(.merge), .pods, namespace: "shop", name: "a", body: ["spec": ["nodeName": "n"]]),
-        APIRequest(.patch(.merge), .pods, namespace: "shop", name: "a", subresource: "status", body: ["status": ["phase": "x"]]),
+        APIRequest(
+            .patch(.merge), .pods, namespace: "shop", name: "a", subresource: "status", body: ["status": ["phase": "x"]]
+        ),
     ])
     func `a status computed from an old spec or status conflicts`(_ change: APIRequest) async throws {
         let cached = cluster.seed(.pods, pod("a"))
@@ -110,13 +112,16 @@ struct EventRecorderTests {
     }
 
     var recorder: EventRecorder {
-        EventRecorder(api: cluster, component: "heddle-canary", instance: "pod-1", logger: quiet, date: { [now] in now.date })
+        EventRecorder(
+            api: cluster, component: "heddle-canary", instance: "pod-1", logger: quiet, date: { [now] in now.date })
     }
 
     @Test func `what repeats becomes a count, written seldom`() async throws {
         let object = cluster.seed(.pods, pod("a"))
         let recorder = recorder
-        try await alongside({ await recorder.run() }) {
+        try await alongside {
+            await recorder.run()
+        } during: {
             recorder.record(.warning, reason: "Rejected", message: "the canary fails", on: object)
             #expect(await eventually { cluster.objects(.events).count == 1 })
             for _ in 0..<50 { recorder.record(.warning, reason: "Rejected", message: "the canary fails", on: object) }
@@ -134,7 +139,9 @@ struct EventRecorderTests {
     @Test func `another message is another event`() async throws {
         let object = cluster.seed(.pods, pod("a"))
         let recorder = recorder
-        try await alongside({ await recorder.run() }) {
+        try await alongside {
+            await recorder.run()
+        } during: {
             recorder.record(reason: "Promoted", message: "one", on: object)
             recorder.record(reason: "Promoted", message: "two", on: object)
             #expect(await eventually { cluster.objects(.events).count == 2 })
@@ -144,7 +151,9 @@ struct EventRecorderTests {
     @Test func `an event that has lapsed is written anew`() async throws {
         let object = cluster.seed(.pods, pod("a"))
         let recorder = recorder
-        try await alongside({ await recorder.run() }) {
+        try await alongside {
+            await recorder.run()
+        } during: {
             recorder.record(reason: "Promoted", message: "one", on: object)
             #expect(await eventually { cluster.objects(.events).count == 1 })
             let old = try #require(cluster.objects(.events).first)
@@ -161,7 +170,9 @@ struct EventRecorderTests {
         cluster.injectFaults { _, number in
             number == 1 ? .refuse(APIError(code: 500, reason: "InternalError", message: "no")) : nil
         }
-        try await alongside({ await recorder.run() }) {
+        try await alongside {
+            await recorder.run()
+        } during: {
             recorder.record(reason: "Promoted", message: "one", on: object)
             #expect(await eventually { cluster.requests.count == 1 })
             #expect(

@@ -12,7 +12,9 @@ struct APIServerApplyTests {
             .filter { $0.key.name == manager }.flatMap(\.value.fields.paths).sorted()
     }
 
-    private func apply(_ data: [String: String], _ manager: String, force: Bool = false) async throws(APIError) -> KubeObject {
+    private func apply(_ data: [String: String], _ manager: String, force: Bool = false) async throws(APIError)
+        -> KubeObject
+    {
         try await api.apply(.configMaps, configMap("a", data), fieldManager: manager, force: force)
     }
 
@@ -57,7 +59,8 @@ struct APIServerApplyTests {
         object.json["data"] = ["k": "2", "keep": "x"]
         let updated = try await api.perform(
             APIRequest(
-                .update, .configMaps, namespace: "default", name: "a", query: ["fieldManager": "editor"], body: object.json))
+                .update, .configMaps, namespace: "default", name: "a", query: ["fieldManager": "editor"],
+                body: object.json))
         #expect(owned(KubeObject(json: updated), by: "one") == [".data.keep"])
         #expect(owned(KubeObject(json: updated), by: "editor") == [".data.k"])
         let error = await refusal { () async throws(APIError) in try await apply(["k": "1", "keep": "x"], "one") }
@@ -86,7 +89,8 @@ struct APIServerApplyTests {
         patch.spec = ["template": ["spec": ["containers": [["name": "app", "env": [["name": "A", "value": "1"]]]]]]]
         var object = try await api.apply(.deployments, patch, fieldManager: "two")
         #expect(object.json[path: "spec", "template", "spec", "containers"]?[0]?["image"] == "shop:1")
-        #expect(object.json[path: "spec", "template", "spec", "containers"]?[0]?["env"] == [["name": "A", "value": "1"]])
+        #expect(
+            object.json[path: "spec", "template", "spec", "containers"]?[0]?["env"] == [["name": "A", "value": "1"]])
         patch.spec = ["template": ["spec": ["containers": [["name": "app"]]]]]
         object = try await api.apply(.deployments, patch, fieldManager: "two")
         let container = object.json[path: "spec", "template", "spec", "containers"]?[0]
@@ -148,10 +152,15 @@ struct APIServerApplyTests {
 
     @Test func `field sets survive their wire form`() {
         let wire = json(
-            #"{"f:spec":{"f:ports":{".":{},"k:{\"port\":80,\"protocol\":\"TCP\"}":{".":{},"f:port":{}}},"f:sets":{"v:\"a\"":{}}}}"#)
+            #"{"f:spec":{"f:ports":{".":{},"k:{\"port\":80,\"protocol\":\"TCP\"}":{".":{},"f:port":{}}},"f:sets":{"v:\"a\"":{}}}}"#
+        )
         let set = FieldSet(root: wire)
         #expect(set.fieldsV1 == wire)
-        #expect(set.paths == [".spec.ports", ".spec.ports[port=80,protocol=\"TCP\"]", ".spec.ports[port=80,protocol=\"TCP\"].port", ".spec.sets[=\"a\"]"])
+        #expect(
+            set.paths == [
+                ".spec.ports", ".spec.ports[port=80,protocol=\"TCP\"]", ".spec.ports[port=80,protocol=\"TCP\"].port",
+                ".spec.sets[=\"a\"]",
+            ])
         #expect(set.subtracting(set).isEmpty && set.union(set) == set && set.intersection(set) == set)
     }
 }

@@ -42,11 +42,26 @@ struct APIServerCustomResourceTests {
     static let wrong: [(JSONValue, String, String)] = [
         (["color": "blue"], "spec.color", "Unsupported value: \"blue\": supported values: \"red\", \"green\""),
         ([:], "spec.color", "Required value"),
-        (["color": "red", "size": 11], "spec.size", "Invalid value: 11: spec.size in body should be less than or equal to 10"),
-        (["color": "red", "size": "x"], "spec.size", "Invalid value: \"x\": spec.size in body must be of type integer: \"string\""),
-        (["color": "red", "name": "A1"], "spec.name", "Invalid value: \"A1\": spec.name in body should match '^[a-z]+$'"),
-        (["color": "red", "name": "a"], "spec.name", "Invalid value: \"a\": spec.name in body should be at least 2 chars long"),
-        (["color": "red", "port": true], "spec.port", "Invalid value: true: spec.port in body must be of type integer,string: \"boolean\""),
+        (
+            ["color": "red", "size": 11], "spec.size",
+            "Invalid value: 11: spec.size in body should be less than or equal to 10"
+        ),
+        (
+            ["color": "red", "size": "x"], "spec.size",
+            "Invalid value: \"x\": spec.size in body must be of type integer: \"string\""
+        ),
+        (
+            ["color": "red", "name": "A1"], "spec.name",
+            "Invalid value: \"A1\": spec.name in body should match '^[a-z]+$'"
+        ),
+        (
+            ["color": "red", "name": "a"], "spec.name",
+            "Invalid value: \"a\": spec.name in body should be at least 2 chars long"
+        ),
+        (
+            ["color": "red", "port": true], "spec.port",
+            "Invalid value: true: spec.port in body must be of type integer,string: \"boolean\""
+        ),
         (["color": "red", "steps": [["id": "a"], ["id": "a"]]], "spec.steps[1]", "Duplicate value: {\"id\":\"a\"}"),
         (["color": "red", "steps": [["weight": 1]]], "spec.steps[0].id", "Required value"),
     ]
@@ -93,7 +108,8 @@ struct APIServerCustomResourceTests {
 
     @Test(arguments: [
         (".a.b", ["1"]), (".list[*].n", ["1", "2"]), (".list[1].n", ["2"]), (".list[-1].n", ["2"]),
-        (".list[?(@.k==\"x\")].n", ["1"]), (".list[?(@.n==2)].k", ["y"]), (".m.a\\.b/c", ["z"]), ("['m']['a.b/c']", ["z"]),
+        (".list[?(@.k==\"x\")].n", ["1"]), (".list[?(@.n==2)].k", ["y"]), (".m.a\\.b/c", ["z"]),
+        ("['m']['a.b/c']", ["z"]),
         (".none.x", []), ("{.a.b}", ["1"]),
     ])
     func `JSON paths find values`(path: String, expected: [String]) throws {

@@ -70,7 +70,9 @@ func widget(_ name: String = "one", spec: JSONValue = ["color": "red"]) -> KubeO
 }
 
 /// Runs a call that must be refused.
-func refusal(_ body: () async throws(APIError) -> some Any, sourceLocation: SourceLocation = #_sourceLocation) async -> APIError {
+func refusal(_ body: () async throws(APIError) -> some Any, sourceLocation: SourceLocation = #_sourceLocation) async
+    -> APIError
+{
     do {
         _ = try await body()
         Issue.record("the call was accepted", sourceLocation: sourceLocation)

@@ -18,7 +18,9 @@ struct APIServerHTTPTests {
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: .init(tlsConfiguration: tls))
     }
 
-    private func request(_ port: Int, _ path: String, token: String? = "admin", accept: String? = nil) -> HTTPClientRequest {
+    private func request(_ port: Int, _ path: String, token: String? = "admin", accept: String? = nil)
+        -> HTTPClientRequest
+    {
         var request = HTTPClientRequest(url: "https://127.0.0.1:\(port)\(path)")
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
         if let accept { request.headers.add(name: "Accept", value: accept) }
@@ -42,7 +44,8 @@ struct APIServerHTTPTests {
         let api = APIServer()
         let identity = try ServingIdentity.make()
         let account = try await api.perform(
-            APIRequest(.create, .serviceAccounts, namespace: "default", name: "default", subresource: "token", body: [:]))
+            APIRequest(
+                .create, .serviceAccounts, namespace: "default", name: "default", subresource: "token", body: [:]))
         try await withFrontEnd(of: api, identity: identity) { front in
             let port = await front.port()
             let client = try client(identity)
@@ -52,9 +55,13 @@ struct APIServerHTTPTests {
             #expect(try await status(request(port, "/healthz", token: nil)) == 200)
             #expect(try await status(request(port, "/api/v1/pods", token: nil)) == 401)
             #expect(try await status(request(port, "/api/v1/pods", token: "wrong")) == 401)
-            #expect(try await status(request(port, "/api/v1/pods", token: account[path: "status", "token"]?.string)) == 200)
-            #expect(try await status(request(port, "/api/v1/pods", accept: "application/vnd.kubernetes.protobuf")) == 406)
-            #expect(try await status(request(port, "/api/v1/pods", accept: "application/vnd.kubernetes.protobuf, */*")) == 200)
+            #expect(
+                try await status(request(port, "/api/v1/pods", token: account[path: "status", "token"]?.string)) == 200)
+            #expect(
+                try await status(request(port, "/api/v1/pods", accept: "application/vnd.kubernetes.protobuf")) == 406)
+            #expect(
+                try await status(request(port, "/api/v1/pods", accept: "application/vnd.kubernetes.protobuf, */*"))
+                    == 200)
             var post = request(port, "/api/v1/namespaces/default/configmaps")
             post.method = .POST
             post.headers.add(name: "Content-Type", value: "application/vnd.kubernetes.protobuf")
@@ -63,6 +70,31 @@ struct APIServerHTTPTests {
             #expect(try await status(request(port, "/apis/none.example/v1/things")) == 404)
             try await client.shutdown()
         }
+    }
+
+    private func watcherCount(_ api: APIServer) -> Int {
+        api.store.state.withLock { $0.collections.values.reduce(0) { $0 + $1.hub.watchers.count } }
+    }
+
+    @Test func `a watch leaves with its client, and ends in good order with the server`() async throws {
+        let api = APIServer()
+        let identity = try ServingIdentity.make()
+        let client = try client(identity)
+        let response = try await withFrontEnd(of: api, identity: identity) { front in
+            let port = await front.port()
+            let version = try await api.list(.configMaps, namespace: "default").resourceVersion
+            _ = try await api.create(.configMaps, configMap("a"))
+            _ = try await nextEvent(client, port, since: version)
+            // The reader above has gone; nothing is written to it any more.
+            for _ in 0..<200 where watcherCount(api) > 0 { try await Task.sleep(for: .milliseconds(20)) }
+            #expect(watcherCount(api) == 0)
+            return try await client.execute(
+                request(port, "/api/v1/namespaces/default/configmaps?watch=true&resourceVersion=\(api.store.revision)"),
+                timeout: .seconds(20))
+        }
+        for try await _ in response.body {}
+        #expect(watcherCount(api) == 0)
+        try await client.shutdown()
     }
 
     @Test func `a watch resumes on another front end over the same store`() async throws {
@@ -92,7 +124,8 @@ struct APIServerHTTPTests {
         ("/apis/apps/v1/deployments", nil, "deployments", nil, nil),
         ("/apis/heddle.dev/v1alpha1/namespaces/n%2Dx/canaries/c/status", "n-x", "canaries", "c", "status"),
     ])
-    func `paths name resources`(path: String, namespace: String?, resource: String, name: String?, subresource: String?) {
+    func `paths name resources`(path: String, namespace: String?, resource: String, name: String?, subresource: String?)
+    {
         let found = RequestPath(path).resource
         #expect(found?.namespace == namespace && found?.resource == resource)
         #expect(found?.name == name && found?.subresource == subresource)

@@ -16,7 +16,8 @@ struct Kubectl: Sendable {
     /// Nil where no kubectl is installed.
     static let executable: String? = {
         let environment = ProcessInfo.processInfo.environment
-        let candidates = [environment["KUBECTL"]].compactMap { $0 }
+        let candidates =
+            [environment["KUBECTL"]].compactMap { $0 }
             + (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/kubectl" }
         return candidates.first { FileManager.default.isExecutableFile(atPath: $0) }
     }()
@@ -61,7 +62,9 @@ struct Kubectl: Sendable {
 
     /// Runs kubectl and expects success.
     @discardableResult
-    func callAsFunction(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) async throws -> String {
+    func callAsFunction(_ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation) async throws
+        -> String
+    {
         let outcome = try await run(arguments)
         #expect(
             outcome.status == 0, "kubectl \(arguments.joined(separator: " ")): \(outcome.output)\(outcome.errors)",

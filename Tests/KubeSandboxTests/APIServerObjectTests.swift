@@ -126,7 +126,8 @@ struct APIServerObjectTests {
     }
 
     @Test(arguments: [("Foreground", "foregroundDeletion"), ("Orphan", "orphan")])
-    func `the propagation policy becomes a finalizer for the collector`(policy: String, finalizer: String) async throws {
+    func `the propagation policy becomes a finalizer for the collector`(policy: String, finalizer: String) async throws
+    {
         _ = try await api.create(.deployments, deployment())
         try await api.delete(.deployments, namespace: "default", name: "web", propagation: policy)
         #expect(try await api.get(.deployments, namespace: "default", name: "web").finalizers == [finalizer])
@@ -146,7 +147,8 @@ struct APIServerObjectTests {
         #expect(one.spec["ports"]?[0] == ["port": 80, "protocol": "TCP", "targetPort": 80])
         #expect(none.spec["clusterIP"] == "None" && none.spec["clusterIPs"] == ["None"])
         let taken = await refusal { () async throws(APIError) in
-            try await api.create(.services, service("three", ["clusterIP": one.spec["clusterIP"] ?? "", "ports": [["port": 80]]]))
+            try await api.create(
+                .services, service("three", ["clusterIP": one.spec["clusterIP"] ?? "", "ports": [["port": 80]]]))
         }
         #expect(taken.isInvalid)
         // Replacing a Service without its address keeps the address.
@@ -202,6 +204,21 @@ struct APIServerObjectTests {
         #expect(try await api.find(.configMaps, namespace: "default", name: "a") == nil)
     }
 
+    @Test func `patches of one object at the same time all arrive`() async throws {
+        _ = try await api.create(.configMaps, configMap("a"))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<30 {
+                group.addTask { [api] in
+                    _ = try await api.patch(
+                        .configMaps, namespace: "default", name: "a", ["data": ["k\(index)": "v"]])
+                }
+            }
+            try await group.waitForAll()
+        }
+        let data = try await api.get(.configMaps, namespace: "default", name: "a").json["data"]
+        #expect(data?.object?.count == 30)
+    }
+
     @Test func `events are one store under two names`() async throws {
         var event = KubeObject(.events, namespace: "default", name: "e")
         event.json["involvedObject"] = ["kind": "Pod", "name": "a"]
@@ -209,7 +226,9 @@ struct APIServerObjectTests {
         _ = try await api.create(.events, event)
         let modern = GroupVersionResource(group: "events.k8s.io", resource: "events", kind: "Event")
         let seen = try await api.get(modern, namespace: "default", name: "e")
-        #expect(seen.apiVersion == "events.k8s.io/v1" && seen.json["note"] == "hello" && seen.json["regarding"]?["name"] == "a")
+        #expect(
+            seen.apiVersion == "events.k8s.io/v1" && seen.json["note"] == "hello"
+                && seen.json["regarding"]?["name"] == "a")
         let found = try await api.list(.events, namespace: "default", fields: "involvedObject.name=a")
         #expect(found.items.count == 1)
     }

@@ -5,18 +5,22 @@ import Testing
 
 struct APIServerPatchTests {
     private func merged(_ original: String, _ patch: String, kind: String = "Pod") throws -> JSONValue {
-        try StrategicMerge.apply(json(patch), to: json(original), schema: MergeSchema(ResourceType(kind, kind.lowercased() + "s")))
+        try StrategicMerge.apply(
+            json(patch), to: json(original), schema: MergeSchema(ResourceType(kind, kind.lowercased() + "s")))
     }
 
-    private let containers = #"{"spec":{"containers":[{"name":"a","image":"1","env":[{"name":"X","value":"1"}]},{"name":"b","image":"2"}]}}"#
+    private let containers =
+        #"{"spec":{"containers":[{"name":"a","image":"1","env":[{"name":"X","value":"1"}]},{"name":"b","image":"2"}]}}"#
 
     @Test func `elements of known lists merge by key`() throws {
         let result = try merged(
-            containers, #"{"spec":{"containers":[{"name":"b","image":"3"},{"name":"a","env":[{"name":"Y","value":"2"}]}]}}"#)
+            containers,
+            #"{"spec":{"containers":[{"name":"b","image":"3"},{"name":"a","env":[{"name":"Y","value":"2"}]}]}}"#)
         #expect(
             result
                 == json(
-                    #"{"spec":{"containers":[{"name":"a","image":"1","env":[{"name":"X","value":"1"},{"name":"Y","value":"2"}]},{"name":"b","image":"3"}]}}"#))
+                    #"{"spec":{"containers":[{"name":"a","image":"1","env":[{"name":"X","value":"1"},{"name":"Y","value":"2"}]},{"name":"b","image":"3"}]}}"#
+                ))
     }
 
     @Test func `a null removes a field and an unknown list is replaced`() throws {
@@ -34,7 +38,8 @@ struct APIServerPatchTests {
     @Test func `a list and a map are replaced by directive`() throws {
         let list = try merged(containers, #"{"spec":{"containers":[{"$patch":"replace"},{"name":"c","image":"9"}]}}"#)
         #expect(list[path: "spec", "containers"] == [["name": "c", "image": "9"]])
-        let map = try merged(#"{"metadata":{"labels":{"a":"1","b":"2"}}}"#, #"{"metadata":{"labels":{"$patch":"replace","c":"3"}}}"#)
+        let map = try merged(
+            #"{"metadata":{"labels":{"a":"1","b":"2"}}}"#, #"{"metadata":{"labels":{"$patch":"replace","c":"3"}}}"#)
         #expect(map == json(#"{"metadata":{"labels":{"c":"3"}}}"#))
     }
 
@@ -48,7 +53,8 @@ struct APIServerPatchTests {
     @Test func `the element order that the patch names is kept`() throws {
         let result = try merged(
             containers,
-            #"{"spec":{"$setElementOrder/containers":[{"name":"c"},{"name":"b"},{"name":"a"}],"containers":[{"name":"c","image":"3"}]}}"#)
+            #"{"spec":{"$setElementOrder/containers":[{"name":"c"},{"name":"b"},{"name":"a"}],"containers":[{"name":"c","image":"3"}]}}"#
+        )
         #expect(result[path: "spec", "containers"]?.array?.compactMap { $0["name"]?.string } == ["c", "b", "a"])
     }
 
@@ -77,7 +83,9 @@ struct APIServerPatchTests {
         #expect(object.json[path: "spec", "template", "spec", "containers"]?[0]?["image"] == "shop:2")
         object = try await patch(.json, [["op": "replace", "path": "/spec/replicas", "value": 3]])
         #expect(object.spec["replicas"] == 3 && object.generation == 4)
-        let refused = await refusal { () async throws(APIError) in try await patch(.json, [["op": "test", "path": "/spec/replicas", "value": 9]]) }
+        let refused = await refusal { () async throws(APIError) in
+            try await patch(.json, [["op": "test", "path": "/spec/replicas", "value": 9]])
+        }
         #expect(refused.code == 422)
         let stale = await refusal { () async throws(APIError) in
             try await patch(.merge, ["metadata": ["resourceVersion": "1"], "spec": ["replicas": 9]])

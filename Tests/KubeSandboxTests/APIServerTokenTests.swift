@@ -29,14 +29,16 @@ struct APIServerTokenTests {
     private func review(_ token: String, audiences: [String]) async throws -> JSONValue {
         try await api.perform(
             APIRequest(
-                .create, .tokenReviews, body: ["spec": ["token": .string(token), "audiences": JSONValue(audiences)]]))["status"]
+                .create, .tokenReviews, body: ["spec": ["token": .string(token), "audiences": JSONValue(audiences)]]))[
+                "status"]
             ?? [:]
     }
 
     @Test func `a token is valid for its audience and says who and which pod`() async throws {
         let made = try await api.create(.pods, pod("a", node: "n1"))
         let token = try await token([
-            "audiences": ["heddle-ca"], "boundObjectRef": ["kind": "Pod", "apiVersion": "v1", "name": "a", "uid": .string(made.uid)],
+            "audiences": ["heddle-ca"],
+            "boundObjectRef": ["kind": "Pod", "apiVersion": "v1", "name": "a", "uid": .string(made.uid)],
         ])
         let status = try await review(token, audiences: ["heddle-ca"])
         #expect(status["authenticated"] == true && status["audiences"] == ["heddle-ca"])
@@ -64,6 +66,8 @@ struct APIServerTokenTests {
         let resource = GroupVersionResource(
             group: "authorization.k8s.io", resource: "selfsubjectaccessreviews", kind: "SelfSubjectAccessReview",
             isNamespaced: false)
-        #expect(try await api.perform(APIRequest(.create, resource, body: ["spec": [:]]))[path: "status", "allowed"] == true)
+        #expect(
+            try await api.perform(APIRequest(.create, resource, body: ["spec": [:]]))[path: "status", "allowed"] == true
+        )
     }
 }

@@ -42,7 +42,9 @@ struct APIServerWatchTests {
     @Test func `a streaming list marks the end of the present state`() async throws {
         _ = try await api.create(.configMaps, configMap("a"))
         let stream = try await api.watch(
-            request(["sendInitialEvents": "true", "allowWatchBookmarks": "true", "resourceVersionMatch": "NotOlderThan"]))
+            request([
+                "sendInitialEvents": "true", "allowWatchBookmarks": "true", "resourceVersionMatch": "NotOlderThan",
+            ]))
         var events: [WatchEvent] = []
         for try await event in stream {
             events.append(event)
@@ -70,7 +72,8 @@ struct APIServerWatchTests {
         let start = try await api.list(.configMaps, namespace: "default").resourceVersion
         for index in 0..<20 { _ = try await api.create(.configMaps, configMap("c\(index)")) }
         let error = await refusal { () async throws(APIError) in
-            try await api.watch(APIRequest(.watch, .configMaps, namespace: "default", query: ["resourceVersion": start]))
+            try await api.watch(
+                APIRequest(.watch, .configMaps, namespace: "default", query: ["resourceVersion": start]))
         }
         #expect(error.isExpired)
     }

@@ -8,7 +8,9 @@ import Testing
 struct ControllersDecisionTests {
     private let now = Date(timeIntervalSince1970: 1_800_000_000)
 
-    private func replicaSet(_ name: String, image: String, size: Int, available: Int? = nil, of owner: KubeObject, age: Double)
+    private func replicaSet(
+        _ name: String, image: String, size: Int, available: Int? = nil, of owner: KubeObject, age: Double
+    )
         -> KubeObject
     {
         var object = KubeObject(.replicaSets, namespace: "default", name: name)
@@ -90,7 +92,8 @@ struct ControllersDecisionTests {
         func pod(_ name: String, ready: Bool, age: Double) -> KubeObject {
             var object = KubeObject(.pods, namespace: "default", name: name)
             object.spec = ["nodeName": "n"]
-            object.json.set(.string(KubeTime.format(now.addingTimeInterval(-age))), at: ["metadata", "creationTimestamp"])
+            object.json.set(
+                .string(KubeTime.format(now.addingTimeInterval(-age))), at: ["metadata", "creationTimestamp"])
             let time = JSONValue.string(KubeTime.format(now.addingTimeInterval(-age)))
             object.status = [
                 "phase": "Running",
@@ -98,7 +101,9 @@ struct ControllersDecisionTests {
             ]
             return object
         }
-        let pods = [pod("old", ready: true, age: 100), pod("young", ready: true, age: 10), pod("ill", ready: false, age: 50)]
+        let pods = [
+            pod("old", ready: true, age: 100), pod("young", ready: true, age: 10), pod("ill", ready: false, age: 50),
+        ]
         #expect(ReplicaSetController.deletionOrder(pods).map(\.name) == ["ill", "young", "old"])
     }
 }

@@ -20,7 +20,8 @@ struct ControlledCluster: Sendable {
             group.addTask { await cache.run() }
             group.addTask {
                 await ControllerSet(
-                    api: api, cache: cache, nodeName: "sandbox-node", rootCertificate: "root", logger: Logger(label: "test")
+                    api: api, cache: cache, nodeName: "sandbox-node", rootCertificate: "root",
+                    logger: Logger(label: "test")
                 ).run()
             }
             group.addTask { await playNode() }
@@ -35,7 +36,8 @@ struct ControlledCluster: Sendable {
             guard let pod = change.new, pod.nodeName != nil else { continue }
             if pod.isBeingDeleted {
                 _ = try? await api.perform(
-                    APIRequest(.delete, .pods, namespace: pod.namespace, name: pod.name, body: ["gracePeriodSeconds": 0]))
+                    APIRequest(
+                        .delete, .pods, namespace: pod.namespace, name: pod.name, body: ["gracePeriodSeconds": 0]))
             } else if pod.podIP == nil {
                 number += 1
                 let isBroken = pod.spec["containers"]?[0]?["image"]?.string == brokenImage
@@ -83,6 +85,7 @@ func eventually(
 
 func isRolledOut(_ deployment: KubeObject) -> Bool {
     let (status, replicas) = (deployment.status, deployment.spec["replicas"]?.int ?? 1)
-    return status["observedGeneration"]?.int == deployment.generation && (status["updatedReplicas"]?.int ?? 0) == replicas
+    return status["observedGeneration"]?.int == deployment.generation
+        && (status["updatedReplicas"]?.int ?? 0) == replicas
         && (status["replicas"]?.int ?? 0) == replicas && (status["availableReplicas"]?.int ?? 0) == replicas
 }

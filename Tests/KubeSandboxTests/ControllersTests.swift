@@ -25,7 +25,8 @@ struct ControllersTests {
             #expect(replicaSet.annotations["deployment.kubernetes.io/revision"] == "1")
             let pods = try await cluster.pods()
             #expect(pods.count == 3)
-            #expect(pods.allSatisfy { $0.labels["pod-template-hash"] == hash && $0.name.hasPrefix(replicaSet.name + "-") })
+            #expect(
+                pods.allSatisfy { $0.labels["pod-template-hash"] == hash && $0.name.hasPrefix(replicaSet.name + "-") })
             #expect(pods.allSatisfy { $0.nodeName == "sandbox-node" })
             let deployment = try await cluster.deployment()
             #expect(deployment.annotations["deployment.kubernetes.io/revision"] == "1")
@@ -110,7 +111,9 @@ struct ControllersTests {
                 try await cluster.api.find(.configMaps, namespace: "shop", name: "kube-root-ca.crt") != nil
             }
             try await cluster.api.delete(.namespaces, name: "shop")
-            try await eventually("the namespace is gone") { try await cluster.api.find(.namespaces, name: "shop") == nil }
+            try await eventually("the namespace is gone") {
+                try await cluster.api.find(.namespaces, name: "shop") == nil
+            }
             #expect(try await cluster.api.list(.configMaps, namespace: "shop").items.isEmpty)
         }
     }

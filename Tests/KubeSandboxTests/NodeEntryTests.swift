@@ -6,11 +6,14 @@ import Testing
 /// Starts this test program again inside namespaces of its own, for the node's tests.
 struct NodeEntryTests {
     @Test(
-        .enabled(if: NodeTestProcess.obstacle == nil && !NodeTestProcess.isInside, "needs root, util-linux, iproute2, nftables and python3"),
+        .enabled(
+            if: NodeTestProcess.obstacle == nil && !NodeTestProcess.isInside,
+            "needs root, util-linux, iproute2, nftables and python3"),
         .timeLimit(.minutes(5)))
     func `the node's tests pass inside a private network namespace`() throws {
         // The arguments of this very run, with the filter set to the node's suite.
-        var arguments = try String(contentsOfFile: "/proc/self/cmdline", encoding: .utf8).split(separator: "\0").map(String.init)
+        var arguments = try String(contentsOfFile: "/proc/self/cmdline", encoding: .utf8).split(separator: "\0").map(
+            String.init)
         var index = 0
         while index < arguments.count {
             if ["--filter", "--skip", "--xunit-output", "--event-stream-output-path"].contains(arguments[index]) {

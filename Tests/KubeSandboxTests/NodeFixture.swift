@@ -108,7 +108,8 @@ struct TestSandbox: Sendable {
             http.server.ThreadingHTTPServer(("", 8080), H).serve_forever()
             """
         return [
-            "name": "c", "image": "app", "args": ["-c", .string(program)], "ports": [["name": "http", "containerPort": 8080]],
+            "name": "c", "image": "app", "args": ["-c", .string(program)],
+            "ports": [["name": "http", "containerPort": 8080]],
             "readinessProbe": ["httpGet": ["port": "http", "path": "/"], "periodSeconds": 1],
         ]
     }

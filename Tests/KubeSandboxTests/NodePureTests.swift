@@ -8,9 +8,16 @@ import Testing
 struct NodePureTests {
     @Test func `images map by their name alone`() {
         let images = ImageMap(["web": "/opt/web", "heddle-agent": "/opt/agent"])
-        #expect(images.commandLine(image: "reg.io:5000/acme/web:1.2@sha256:00", command: [], arguments: ["-v"]) == ["/opt/web", "-v"])
-        #expect(images.commandLine(image: "web", command: ["/usr/bin/heddle-agent", "proxy"], arguments: ["x"]) == ["/opt/agent", "proxy", "x"])
-        #expect(images.commandLine(image: "web:2", command: ["sh", "-c"], arguments: ["true"]) == ["sh", "-c", "true"])
+        #expect(
+            images.commandLine(image: "reg.io:5000/acme/web:1.2@sha256:00", command: [], arguments: ["-v"]) == [
+                "/opt/web", "-v",
+            ])
+        #expect(
+            images.commandLine(image: "web", command: ["/usr/bin/heddle-agent", "proxy"], arguments: ["x"]) == [
+                "/opt/agent", "proxy", "x",
+            ])
+        #expect(
+            images.commandLine(image: "web:2", command: ["sh", "-c"], arguments: ["true"]) == ["sh", "-c", "true"])
         #expect(images.commandLine(image: "other", command: ["sh"], arguments: []) == nil)
     }
 
@@ -31,17 +38,22 @@ struct NodePureTests {
                     ["name": "APP", "valueFrom": ["fieldRef": ["fieldPath": "metadata.labels['app']"]]],
                     ["name": "KEY", "valueFrom": ["secretKeyRef": ["name": "s", "key": "k"]]],
                     ["name": "URL", "value": "http://$(IP)/$(C_a)"],
-                    ["name": "GONE", "valueFrom": ["configMapKeyRef": ["name": "none", "key": "k", "optional": true]]],
+                    [
+                        "name": "GONE",
+                        "valueFrom": ["configMapKeyRef": ["name": "none", "key": "k", "optional": true]],
+                    ],
                 ],
             ], pod: pod)
-        let environment = try ContainerEnvironment(container: container, podIP: "10.0.0.9", hostIP: "10.0.0.1") { resource, name in
+        let environment = try ContainerEnvironment(container: container, podIP: "10.0.0.9", hostIP: "10.0.0.1") {
+            resource, name in
             switch name {
             case "cm": KubeObject(json: ["kind": "ConfigMap", "data": ["a": "x"]])
             case "s": KubeObject(json: ["kind": "Secret", "data": ["k": "c2VjcmV0"]])
             default: nil
             }
         }.resolve(base: [:])
-        #expect(environment == ["C_a": "x", "IP": "10.0.0.9", "APP": "web", "KEY": "secret", "URL": "http://10.0.0.9/x"])
+        #expect(
+            environment == ["C_a": "x", "IP": "10.0.0.9", "APP": "web", "KEY": "secret", "URL": "http://10.0.0.9/x"])
     }
 
     @Test func `a volume's files change all at once`() throws {
@@ -62,14 +74,18 @@ struct NodePureTests {
 
     @Test func `service rules send to ready endpoints and refuse without`() {
         var service = KubeObject(.services, namespace: "a", name: "web")
-        service.spec = ["clusterIP": "10.96.0.5", "ports": [["name": "http", "port": 80], ["name": "dns", "port": 53, "protocol": "UDP"]]]
+        service.spec = [
+            "clusterIP": "10.96.0.5",
+            "ports": [["name": "http", "port": 80], ["name": "dns", "port": 53, "protocol": "UDP"]],
+        ]
         var headless = KubeObject(.services, namespace: "a", name: "none")
         headless.spec = ["clusterIP": "None", "ports": [["port": 80]]]
         var slice = KubeObject(.endpointSlices, namespace: "a", name: "web-1")
         slice.labels = ["kubernetes.io/service-name": "web"]
         slice.json["ports"] = [["name": "http", "port": 8080, "protocol": "TCP"]]
         slice.json["endpoints"] = [
-            ["addresses": ["10.244.0.2"], "conditions": ["ready": true]], ["addresses": ["10.244.0.3"], "conditions": ["ready": false]],
+            ["addresses": ["10.244.0.2"], "conditions": ["ready": true]],
+            ["addresses": ["10.244.0.3"], "conditions": ["ready": false]],
             ["addresses": ["10.244.0.4 } evil {"], "conditions": ["ready": true]],
         ]
         let rules = ServiceRules(services: [service, headless], slices: [slice])
@@ -112,7 +128,8 @@ struct NodePureTests {
         let now = Date(timeIntervalSince1970: 1_800_000_000)
         var runtime = PodRuntime(startedAt: now)
         func status() -> KubeObject {
-            KubeObject(json: ["status": PodStatus(pod: pod, runtime: runtime, nodeAddress: "10.244.0.1", now: now).json])
+            KubeObject(json: ["status": PodStatus(pod: pod, runtime: runtime, nodeAddress: "10.244.0.1", now: now).json]
+            )
         }
         #expect(status().podPhase == "Pending")
         runtime.isInitialized = true

@@ -25,7 +25,9 @@ struct InMemoryClusterTests {
         changed.spec["replicas"] = 3
         let second = try await cluster.update(.deployments, changed)
         #expect(second.generation == 2)
-        await #expect { try await cluster.update(.deployments, changed) } throws: { ($0 as? APIError)?.isConflict == true }
+        await #expect { try await cluster.update(.deployments, changed) } throws: {
+            ($0 as? APIError)?.isConflict == true
+        }
     }
 
     @Test func `a write that changes nothing keeps the version and is logged as such`() async throws {
@@ -73,7 +75,10 @@ struct InMemoryClusterTests {
         _ = try await cluster.create(.deployments, object)
         object.spec = ["template": ["spec": ["containers": [["name": "sidecar", "image": "s:1"]]]]]
         let both = try await cluster.apply(.deployments, object, fieldManager: "heddle")
-        #expect(both.spec[path: "template", "spec", "containers"]?.array?.compactMap { $0["name"]?.string } == ["app", "sidecar"])
+        #expect(
+            both.spec[path: "template", "spec", "containers"]?.array?.compactMap { $0["name"]?.string } == [
+                "app", "sidecar",
+            ])
         object.spec = [:]
         let one = try await cluster.apply(.deployments, object, fieldManager: "heddle")
         #expect(one.spec[path: "template", "spec", "containers"]?.array?.count == 1)
@@ -100,12 +105,14 @@ struct InMemoryClusterTests {
 
     @Test func `a watch resumes from a version, and sees objects leave its selection`() async throws {
         let first = try await cluster.create(.deployments, deployment())
-        _ = try await cluster.patch(.deployments, namespace: "shop", name: "web", ["metadata": ["labels": ["app": "web"]]])
+        _ = try await cluster.patch(
+            .deployments, namespace: "shop", name: "web", ["metadata": ["labels": ["app": "web"]]])
         let request = APIRequest(
             .watch, .deployments, query: ["resourceVersion": first.resourceVersion, "labelSelector": "app=web"])
         var events = try await cluster.watch(request).makeAsyncIterator()
         #expect(try await events.next()?.kind == .added)
-        _ = try await cluster.patch(.deployments, namespace: "shop", name: "web", ["metadata": ["labels": ["app": "no"]]])
+        _ = try await cluster.patch(
+            .deployments, namespace: "shop", name: "web", ["metadata": ["labels": ["app": "no"]]])
         #expect(try await events.next()?.kind == .deleted)
         cluster.closeWatches()
         #expect(try await events.next() == nil)

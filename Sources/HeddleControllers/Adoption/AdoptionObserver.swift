@@ -1,6 +1,7 @@
 import FoundationEssentials
 import HeddleAPI
 import KubeCore
+import KubeRuntime
 import MeshEvidence
 import MeshModel
 import MeshPlan

@@ -1,5 +1,5 @@
 package import FoundationEssentials
-package import HeddleAPI
+import HeddleAPI
 package import KubeCore
 package import KubeRuntime
 package import MeshEvidence

@@ -1,7 +1,8 @@
+import FoundationEssentials
 package import HeddleAPI
 package import KubeCore
 package import MeshModel
-import MeshPlan
+package import MeshPlan
 
 /// The Mesh that holds: the one named `default`, else the oldest. Without one the defaults hold.
 package struct MeshChoice: Sendable {

@@ -49,12 +49,16 @@ struct APIResponder: Sendable {
         let segments = path.segments
         var found: JSONValue?
         switch segments.first {
-        case nil: found = ["paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]]
+        case nil:
+            found = [
+                "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+            ]
         case "api" where segments.count == 1, "apis" where segments.count == 1:
             let isCore = segments[0] == "api"
             if accept == .aggregatedDiscovery {
                 return HTTPAnswer.json(
-                    discovery.aggregated(isCore: isCore), type: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+                    discovery.aggregated(isCore: isCore),
+                    type: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
             }
             found = isCore ? discovery.core : discovery.groupList
         case "api" where segments.count == 2: found = discovery.resources(group: "", version: segments[1])
@@ -81,9 +85,12 @@ struct APIResponder: Sendable {
     // MARK: - Resources
 
     private func respond(
-        to request: Request, _ path: RequestPath, _ resource: RequestPath.Resource, _ caller: Caller, _ accept: AnswerForm
+        to request: Request, _ path: RequestPath, _ resource: RequestPath.Resource, _ caller: Caller,
+        _ accept: AnswerForm
     ) async throws(APIError) -> Response {
-        guard let type = server.registry.type(group: resource.group, version: resource.version, resource: resource.resource)
+        guard
+            let type = server.registry.type(
+                group: resource.group, version: resource.version, resource: resource.resource)
         else { throw .noSuchResource() }
         var call = APIRequest(
             .get, type.gvr, namespace: resource.namespace, name: resource.name, subresource: resource.subresource,
@@ -107,7 +114,8 @@ struct APIResponder: Sendable {
         }
     }
 
-    private func watch(_ call: APIRequest, _ type: ResourceType, _ request: Request, _ accept: AnswerForm) throws(APIError)
+    private func watch(_ call: APIRequest, _ type: ResourceType, _ request: Request, _ accept: AnswerForm)
+        throws(APIError)
         -> Response
     {
         let frames = WatchFrames(
@@ -115,7 +123,7 @@ struct APIResponder: Sendable {
         do {
             let events = try server.openWatch(call, type: type, bufferSize: APIServer.watchBuffer) { $0 }
             return HTTPAnswer.watch(events, frames, of: request)
-        } catch where error.isExpired {
+        } catch  where error.isExpired {
             // An expired watch is opened all the same and says so as its only event, as a real server does.
             return HTTPAnswer.lines([frames.failure(error)])
         }
@@ -173,7 +181,9 @@ struct APIResponder: Sendable {
         var caller: Caller
         if token == adminToken {
             caller = Caller(name: "kubernetes-admin", groups: ["system:masters", "system:authenticated"])
-        } else if case .success(let found) = server.authenticate(token: token, audiences: [server.configuration.tokenIssuer]) {
+        } else if case .success(let found) = server.authenticate(
+            token: token, audiences: [server.configuration.tokenIssuer])
+        {
             caller = found.caller
         } else {
             throw HTTPAnswer.unauthorized

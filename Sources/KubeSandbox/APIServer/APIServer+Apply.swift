@@ -14,7 +14,10 @@ extension APIServer {
         }
         // Each door takes only its own part of the object.
         if request.subresource == "status" {
-            intent = ["apiVersion": intent["apiVersion"] ?? .null, "kind": intent["kind"] ?? .null, "status": intent["status"] ?? [:]]
+            intent = [
+                "apiVersion": intent["apiVersion"] ?? .null, "kind": intent["kind"] ?? .null,
+                "status": intent["status"] ?? [:],
+            ]
         } else if type.hasStatus {
             intent["status"] = nil
         }
@@ -22,9 +25,11 @@ extension APIServer {
         var live = old
         live.change("metadata") { $0["managedFields"] = nil }
         let apply = ServerSideApply(
-            schema: MergeSchema(type), manager: manager(.apply, type, request.subresource, options), force: options.isForced,
+            schema: MergeSchema(type), manager: manager(.apply, type, request.subresource, options),
+            force: options.isForced,
             time: time)
-        let result = try apply.apply(intent, to: live, managed: ManagedFields(json: old[path: "metadata", "managedFields"]))
+        let result = try apply.apply(
+            intent, to: live, managed: ManagedFields(json: old[path: "metadata", "managedFields"]))
         let strategy = WriteStrategy(type: type, subresource: request.subresource, now: time)
         return Proposal(
             object: strategy.update(result.object, old: old), managed: result.managed, warnings: warnings)
@@ -56,7 +61,8 @@ extension APIServer {
         throws(APIError) -> (JSONValue, [String])
     {
         guard request.query["fieldManager"].map({ !$0.isEmpty }) ?? false else {
-            throw .badRequest("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
+            throw .badRequest(
+                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
         }
         guard let sent = request.body, sent["apiVersion"]?.string != nil, sent["kind"]?.string != nil else {
             throw .badRequest("an applied object must name its apiVersion and kind")

@@ -10,14 +10,16 @@ extension APIServer {
                 if case .patch(.apply) = request.verb, request.subresource == nil {
                     do {
                         return try await applyNew(request, key: key, type: type, caller: caller, options: options)
-                    } catch where error.isAlreadyExists {
+                    } catch  where error.isAlreadyExists {
                         continue
                     }
                 }
                 throw .missing(type, key.name)
             }
             let proposal = try propose(request, on: current, type: type, options: options)
-            if let answer = try await store(proposal, over: current, request.subresource, type, caller, options) { return answer }
+            if let answer = try await store(proposal, over: current, request.subresource, type, caller, options) {
+                return answer
+            }
             // The client relied on the version that it named; only unconditional changes are tried again.
             if proposal.isConditional { throw .modified(type, key.name) }
         }
@@ -74,7 +76,8 @@ extension APIServer {
                 guard type.custom == nil else {
                     throw APIError.unsupportedMediaType(
                         "the body of the request was in an unknown format - accepted media types include:"
-                            + " application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml")
+                            + " application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+                    )
                 }
                 return try StrategicMerge.apply(patch, to: old, schema: MergeSchema(type))
             case .apply: return old
@@ -84,7 +87,8 @@ extension APIServer {
         } catch let error as FieldError {
             let name = old[path: "metadata", "name"]?.string ?? ""
             throw APIError(
-                code: 422, reason: "Invalid", message: "the patch of \(type.qualifiedName) \"\(name)\" cannot be applied: \(error)",
+                code: 422, reason: "Invalid",
+                message: "the patch of \(type.qualifiedName) \"\(name)\" cannot be applied: \(error)",
                 causes: [error])
         } catch {
             throw .internalError("\(error)")
@@ -98,7 +102,8 @@ extension APIServer {
     {
         let metadata = body["metadata"] ?? [:]
         if let name = metadata["name"]?.string, name != current.key.name {
-            throw .badRequest("the name of the object (\(name)) does not match the name on the URL (\(current.key.name))")
+            throw .badRequest(
+                "the name of the object (\(name)) does not match the name on the URL (\(current.key.name))")
         }
         if let uid = metadata["uid"]?.string, !uid.isEmpty, uid != current.uid {
             throw .conflict(
@@ -114,7 +119,8 @@ extension APIServer {
     /// Admits and stores a proposal.
     /// - Returns: nil when the object changed meanwhile.
     func store(
-        _ proposal: Proposal, over current: StoredObject, _ subresource: String?, _ type: ResourceType, _ caller: Caller,
+        _ proposal: Proposal, over current: StoredObject, _ subresource: String?, _ type: ResourceType,
+        _ caller: Caller,
         _ options: WriteOptions
     ) async throws(APIError) -> Answer? {
         let old = type.present(current.json)
@@ -142,7 +148,9 @@ extension APIServer {
         if options.isDryRun { return Answer(body: .json(object), type: type, warnings: warnings) }
         if WriteStrategy.isSame(object, old) { return Answer(body: .stored(current), type: type, warnings: warnings) }
         let isGone = Self.isFinished(object)
-        switch store.commit(type.collection, current.key, expected: current.revision, json: isGone ? .none : stored(object, type)) {
+        switch store.commit(
+            type.collection, current.key, expected: current.revision, json: isGone ? .none : stored(object, type))
+        {
         case .stale: return nil
         case .done(let result):
             if isGone { afterRemoval(result, type) } else { afterWrite(result, type) }
@@ -161,10 +169,12 @@ extension APIServer {
     // MARK: - Ownership
 
     func manager(
-        _ operation: ManagedFields.Manager.Operation, _ type: ResourceType, _ subresource: String?, _ options: WriteOptions
+        _ operation: ManagedFields.Manager.Operation, _ type: ResourceType, _ subresource: String?,
+        _ options: WriteOptions
     ) -> ManagedFields.Manager {
         ManagedFields.Manager(
-            name: options.fieldManager, operation: operation, apiVersion: type.apiVersion, subresource: subresource ?? "")
+            name: options.fieldManager, operation: operation, apiVersion: type.apiVersion,
+            subresource: subresource ?? "")
     }
 
     func difference(from old: JSONValue?, to new: JSONValue, _ type: ResourceType) -> (set: FieldSet, gone: FieldSet) {

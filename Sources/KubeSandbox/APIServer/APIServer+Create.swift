@@ -18,10 +18,11 @@ extension APIServer {
                 namespace: type.isNamespaced ? body[path: "metadata", "namespace"]?.string ?? "" : "",
                 name: body[path: "metadata", "name"]?.string ?? "")
             do {
-                var answer = try await insert(body, key: key, managed: nil, type: type, caller: caller, options: options)
+                var answer = try await insert(
+                    body, key: key, managed: nil, type: type, caller: caller, options: options)
                 answer.warnings += warnings
                 return answer
-            } catch where generated && error.isAlreadyExists && attempt < 7 {
+            } catch  where generated && error.isAlreadyExists && attempt < 7 {
                 continue
             }
         }
@@ -32,7 +33,8 @@ extension APIServer {
     /// Makes one new object.
     /// - Parameter managed: its owners, when server-side apply makes it; nil: all that the caller sent is the caller's.
     func insert(
-        _ body: JSONValue, key: ObjectKey, managed: ManagedFields?, type: ResourceType, caller: Caller, options: WriteOptions
+        _ body: JSONValue, key: ObjectKey, managed: ManagedFields?, type: ResourceType, caller: Caller,
+        options: WriteOptions
     ) async throws(APIError) -> Answer {
         if type.isNamespaced { try requireNamespace(key, type) }
         if store.get(type.collection, key) != nil { throw .alreadyExists(type, key.name) }
@@ -88,12 +90,15 @@ extension APIServer {
 
     /// The request's body as an object of the type, in the namespace of the path.
     func checkedBody(_ request: APIRequest, _ type: ResourceType) throws(APIError) -> JSONValue {
-        guard var body = request.body, body.object != nil else { throw .badRequest("the request has no object as its body") }
+        guard var body = request.body, body.object != nil else {
+            throw .badRequest("the request has no object as its body")
+        }
         let kind = body["kind"]?.string ?? type.kind
         let version = body["apiVersion"]?.string ?? type.apiVersion
         guard kind == type.kind, version == type.apiVersion else {
             throw .badRequest(
-                "\(kind) in version \"\(version)\" does not fit the path: it takes \(type.kind) in \"\(type.apiVersion)\"")
+                "\(kind) in version \"\(version)\" does not fit the path: it takes \(type.kind) in \"\(type.apiVersion)\""
+            )
         }
         if let metadata = body["metadata"], metadata.object == nil, !metadata.isNull {
             throw .badRequest("metadata must be an object")
@@ -111,7 +116,9 @@ extension APIServer {
     }
 
     /// Drops fields that a custom resource's schema does not know, and complains as the client wants.
-    func pruneUnknown(_ body: inout JSONValue, _ type: ResourceType, _ options: WriteOptions) throws(APIError) -> [String] {
+    func pruneUnknown(_ body: inout JSONValue, _ type: ResourceType, _ options: WriteOptions) throws(APIError)
+        -> [String]
+    {
         guard let schema = type.custom?.schema else { return [] }
         let (pruned, unknown) = schema.prune(body)
         body = pruned

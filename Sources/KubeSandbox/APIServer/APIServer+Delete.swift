@@ -10,7 +10,8 @@ extension APIServer {
             try deletion.check(current, type)
             let admission = Admission(server: self, type: type, caller: caller, options: options)
             try await admission.validate(
-                nil, Admission.Attributes(operation: .delete, key: key, subresource: nil, old: type.present(current.json)))
+                nil,
+                Admission.Attributes(operation: .delete, key: key, subresource: nil, old: type.present(current.json)))
             let next = deletion.outcome(for: current.json, type, now: now())
             if options.isDryRun || next == .nothing {
                 return Answer(body: .stored(current), type: type, warnings: admission.warnings)
@@ -38,7 +39,7 @@ extension APIServer {
             single.name = object.key.name
             do {
                 _ = try await delete(single, type: type, caller: caller)
-            } catch where error.isNotFound {}
+            } catch  where error.isNotFound {}
         }
         return Answer(body: .list(page, continueToken: nil), type: type)
     }

@@ -34,7 +34,8 @@ extension APIServer {
             }
             if revision > store.revision {
                 throw APIError(
-                    code: 504, reason: "Timeout", message: "Too large resource version: \(revision), current: \(store.revision)",
+                    code: 504, reason: "Timeout",
+                    message: "Too large resource version: \(revision), current: \(store.revision)",
                     retryAfterSeconds: 1)
             }
             since = revision

@@ -2,7 +2,9 @@ import KubeCore
 
 extension APIServer {
     /// Subresources other than `status` (and `log`, which is a stream: see `openLog`).
-    func action(_ name: String, _ request: APIRequest, type: ResourceType, caller: Caller) async throws(APIError) -> Answer {
+    func action(_ name: String, _ request: APIRequest, type: ResourceType, caller: Caller) async throws(APIError)
+        -> Answer
+    {
         switch (type.collection, name) {
         case (_, "scale"):
             guard let scale = type.scale else { throw .noSuchResource() }
@@ -41,7 +43,8 @@ extension APIServer {
         }
         guard let replicas = wanted[path: "spec", "replicas"]?.int, replicas >= 0 else {
             throw .invalid(
-                type, current.key.name, [FieldError(path: "spec.replicas", message: "Invalid value: must be greater than or equal to 0")])
+                type, current.key.name,
+                [FieldError(path: "spec.replicas", message: "Invalid value: must be greater than or equal to 0")])
         }
         var body: JSONValue = [:]
         body.set(.int(replicas), at: scale.specReplicas[...])
@@ -79,14 +82,19 @@ extension APIServer {
     /// Deletes a pod unless a disruption budget that selects it allows none now.
     private func evict(_ request: APIRequest, _ type: ResourceType, _ caller: Caller) async throws(APIError) -> Answer {
         let pod = try existing(request, type)
-        for budget in store.list("poddisruptionbudgets.policy", matching: WatchFilter(namespace: pod.key.namespace)).items {
+        for budget in store.list("poddisruptionbudgets.policy", matching: WatchFilter(namespace: pod.key.namespace))
+            .items
+        {
             guard let selector = try? budget.json[path: "spec", "selector"]?.decode(LabelSelector.self),
-                selector.matches(pod.labels), let allowed = budget.json[path: "status", "disruptionsAllowed"]?.int, allowed <= 0
+                selector.matches(pod.labels), let allowed = budget.json[path: "status", "disruptionsAllowed"]?.int,
+                allowed <= 0
             else { continue }
             throw APIError(
                 code: 429, reason: "TooManyRequests",
                 message: "Cannot evict pod as it would violate the pod's disruption budget.",
-                causes: [FieldError(path: "", message: "The disruption budget \(budget.key.name) allows no disruption now.")],
+                causes: [
+                    FieldError(path: "", message: "The disruption budget \(budget.key.name) allows no disruption now.")
+                ],
                 retryAfterSeconds: 10)
         }
         var deletion = APIRequest(.delete, type.gvr, namespace: pod.key.namespace, name: pod.key.name)
@@ -107,7 +115,8 @@ extension APIServer {
                 throw .conflict(type, pod.key.name, "pod \(pod.key.name) is already assigned to node \"\(present)\"")
             }
             if pod.isBeingDeleted {
-                throw .conflict(type, pod.key.name, "pod \(pod.key.name) is being deleted, cannot be assigned to a host")
+                throw .conflict(
+                    type, pod.key.name, "pod \(pod.key.name) is being deleted, cannot be assigned to a host")
             }
             var json = pod.json
             json[path: "spec", "nodeName"] = .string(node)
@@ -115,7 +124,10 @@ extension APIServer {
                 let others = (status["conditions"]?.array ?? []).filter { $0["type"] != "PodScheduled" }
                 status["conditions"] = .array(
                     others + [
-                        ["type": "PodScheduled", "status": "True", "lastTransitionTime": .string(KubeTime.format(now()))]
+                        [
+                            "type": "PodScheduled", "status": "True",
+                            "lastTransitionTime": .string(KubeTime.format(now())),
+                        ]
                     ])
             }
             if case .done = store.commit("pods", pod.key, expected: pod.revision, json: json) {

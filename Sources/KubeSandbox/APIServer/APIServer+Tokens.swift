@@ -13,7 +13,11 @@ extension APIServer {
         if seconds < 600 {
             throw .invalid(
                 type, account.key.name,
-                [FieldError(path: "spec.expirationSeconds", message: "Invalid value: \(seconds): may not specify a duration less than 10 minutes")])
+                [
+                    FieldError(
+                        path: "spec.expirationSeconds",
+                        message: "Invalid value: \(seconds): may not specify a duration less than 10 minutes")
+                ])
         }
         var bound: JSONValue = [
             "namespace": .string(account.key.namespace),
@@ -21,24 +25,29 @@ extension APIServer {
         ]
         if let reference = spec["boundObjectRef"], !reference.isNull {
             guard reference["kind"] == "Pod" else {
-                throw .badRequest("cannot bind token to object of type \(reference["kind"]?.string ?? ""): only pods are bound to")
+                throw .badRequest(
+                    "cannot bind token to object of type \(reference["kind"]?.string ?? ""): only pods are bound to")
             }
             let name = reference["name"]?.string ?? ""
             guard let pod = store.get("pods", ObjectKey(namespace: account.key.namespace, name: name)) else {
                 throw .notFound(.pods, name)
             }
             if let uid = reference["uid"]?.string, !uid.isEmpty, uid != pod.uid {
-                throw .conflict(type, name, "the UID in the bound object reference (\(uid)) does not match the UID in record")
+                throw .conflict(
+                    type, name, "the UID in the bound object reference (\(uid)) does not match the UID in record")
             }
             guard pod.json[path: "spec", "serviceAccountName"]?.string == account.key.name else {
-                throw .badRequest("cannot bind token for serviceaccount \"\(account.key.name)\" to pod running with different serviceaccount name.")
+                throw .badRequest(
+                    "cannot bind token for serviceaccount \"\(account.key.name)\" to pod running with different serviceaccount name."
+                )
             }
             bound["pod"] = ["name": .string(name), "uid": .string(pod.uid)]
             if let node = pod.json[path: "spec", "nodeName"] { bound["node"] = ["name": node] }
         }
         let time = Int(now().timeIntervalSince1970)
         let token = tokens.issue([
-            "iss": .string(configuration.tokenIssuer), "aud": JSONValue(audiences), "iat": .int(time), "nbf": .int(time),
+            "iss": .string(configuration.tokenIssuer), "aud": JSONValue(audiences), "iat": .int(time),
+            "nbf": .int(time),
             "exp": .int(time + seconds), "jti": .string(Self.newUID()), "kubernetes.io": bound,
             "sub": .string("system:serviceaccount:\(account.key.namespace):\(account.key.name)"),
         ])
@@ -56,7 +65,8 @@ extension APIServer {
 
     /// Whose token it is.
     /// - Parameter audiences: one of them must be the token's.
-    func authenticate(token: String, audiences: [String]) -> Result<(caller: Caller, audiences: [String]), TokenFailure> {
+    func authenticate(token: String, audiences: [String]) -> Result<(caller: Caller, audiences: [String]), TokenFailure>
+    {
         let claims: JSONValue
         switch tokens.verify(token, now: now()) {
         case .failure(let failure): return .failure(failure)
@@ -71,7 +81,9 @@ extension APIServer {
         let namespace = bound["namespace"]?.string ?? ""
         let name = bound[path: "serviceaccount", "name"]?.string ?? ""
         let uid = bound[path: "serviceaccount", "uid"]?.string ?? ""
-        guard let account = store.get("serviceaccounts", ObjectKey(namespace: namespace, name: name)), account.uid == uid else {
+        guard let account = store.get("serviceaccounts", ObjectKey(namespace: namespace, name: name)),
+            account.uid == uid
+        else {
             return .failure(TokenFailure("service account \(namespace)/\(name) has been deleted"))
         }
         var caller = Caller(
@@ -85,7 +97,9 @@ extension APIServer {
             caller.extra["authentication.kubernetes.io/pod-name"] = [podName]
             caller.extra["authentication.kubernetes.io/pod-uid"] = [podUID]
         }
-        if let node = bound[path: "node", "name"]?.string { caller.extra["authentication.kubernetes.io/node-name"] = [node] }
+        if let node = bound[path: "node", "name"]?.string {
+            caller.extra["authentication.kubernetes.io/node-name"] = [node]
+        }
         return .success((caller, common))
     }
 

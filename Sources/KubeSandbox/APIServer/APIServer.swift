@@ -1,5 +1,5 @@
-package import KubeCore
 package import FoundationEssentials
+package import KubeCore
 package import Logging
 import Synchronization
 

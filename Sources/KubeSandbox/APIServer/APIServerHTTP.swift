@@ -95,7 +95,8 @@ package final class APIServerHTTP: Service {
     /// - Parameter host: how the client reaches the server; nil: as configured.
     package func kubeconfig(host: String? = nil) async -> String {
         KubeconfigText.make(
-            server: "https://\(host ?? configuration.host):\(await port())", authority: configuration.identity.authority,
+            server: "https://\(host ?? configuration.host):\(await port())",
+            authority: configuration.identity.authority,
             token: configuration.adminToken)
     }
 }

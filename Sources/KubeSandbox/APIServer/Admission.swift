@@ -8,7 +8,11 @@ import Logging
 /// `matchPolicy: Equivalent` a webhook that names another version of the resource is called with the version that the
 /// client used.
 final class Admission {
-    enum Operation: String, Sendable { case create = "CREATE", update = "UPDATE", delete = "DELETE" }
+    enum Operation: String, Sendable {
+        case create = "CREATE"
+        case update = "UPDATE"
+        case delete = "DELETE"
+    }
 
     struct Attributes: Sendable {
         var operation: Operation
@@ -35,7 +39,8 @@ final class Admission {
     /// Runs the mutating webhooks in order of their configurations' names; one with `reinvocationPolicy: IfNeeded` runs
     /// once more when a later one changed the object.
     /// - Parameter complete: fills in defaults after a change.
-    func mutate(_ object: JSONValue, _ attributes: Attributes, complete: (inout JSONValue) -> Void) async throws(APIError)
+    func mutate(_ object: JSONValue, _ attributes: Attributes, complete: (inout JSONValue) -> Void)
+        async throws(APIError)
         -> JSONValue
     {
         var object = object
@@ -85,12 +90,16 @@ final class Admission {
             if type.collection == "namespaces" {
                 labels = (object ?? attributes.old)?[path: "metadata", "labels"]?.stringMap ?? [:]
             } else if type.isNamespaced {
-                labels = server.store.get("namespaces", ObjectKey(namespace: "", name: attributes.key.namespace))?.labels ?? [:]
+                labels =
+                    server.store.get("namespaces", ObjectKey(namespace: "", name: attributes.key.namespace))?.labels
+                    ?? [:]
             }
             if let labels, !selector.matches(labels) { return false }
         }
         if let selector = hook.objectSelector {
-            let candidates = [object, attributes.old].compactMap { $0 }.map { $0[path: "metadata", "labels"]?.stringMap ?? [:] }
+            let candidates = [object, attributes.old].compactMap { $0 }.map {
+                $0[path: "metadata", "labels"]?.stringMap ?? [:]
+            }
             if !candidates.contains(where: selector.matches) { return false }
         }
         return true
@@ -109,7 +118,8 @@ final class Admission {
             response = body
         } catch {
             if hook.ignoresFailure {
-                server.logger.warning("webhook failed, ignored", metadata: ["webhook": "\(hook.name)", "error": "\(error)"])
+                server.logger.warning(
+                    "webhook failed, ignored", metadata: ["webhook": "\(hook.name)", "error": "\(error)"])
                 return object ?? [:]
             }
             throw .internalError("failed calling webhook \"\(hook.name)\": failed to call webhook: \(error)")
@@ -133,7 +143,9 @@ final class Admission {
     }
 
     private func request(_ uid: String, _ object: JSONValue?, _ attributes: Attributes) -> JSONValue {
-        let kind: JSONValue = ["group": .string(type.group), "version": .string(type.version), "kind": .string(type.kind)]
+        let kind: JSONValue = [
+            "group": .string(type.group), "version": .string(type.version), "kind": .string(type.kind),
+        ]
         let resource: JSONValue = [
             "group": .string(type.group), "version": .string(type.version), "resource": .string(type.resource),
         ]
@@ -149,7 +161,8 @@ final class Admission {
             "userInfo": caller.userInfo, "object": object ?? .null, "oldObject": attributes.old ?? .null,
             "dryRun": .bool(options.isDryRun),
             "options": [
-                "apiVersion": "meta.k8s.io/v1", "kind": .string(optionsKind), "fieldManager": .string(options.fieldManager),
+                "apiVersion": "meta.k8s.io/v1", "kind": .string(optionsKind),
+                "fieldManager": .string(options.fieldManager),
             ],
         ]
         if type.isNamespaced { request["namespace"] = .string(attributes.key.namespace) }

@@ -54,7 +54,9 @@ struct AdmissionWebhook: Sendable {
                 rule.versions.contains("*") || rule.versions.contains(type.version)
                 || (isEquivalent && rule.versions.contains { isServed(type.group, $0, type.resource) })
             guard isVersion else { return false }
-            guard rule.scope == "*" || rule.scope == (type.isNamespaced ? "Namespaced" : "Cluster") else { return false }
+            guard rule.scope == "*" || rule.scope == (type.isNamespaced ? "Namespaced" : "Cluster") else {
+                return false
+            }
             return rule.resources.contains { Self.matches($0, type.resource, subresource) }
         }
     }

@@ -23,7 +23,8 @@ enum AnswerForm: Sendable, Equatable {
 
     private static func offer(_ range: Substring) -> AnswerForm? {
         let parts = range.split(separator: ";").map { $0.filter { $0 != " " } }
-        guard let type = parts.first, ["application/json", "*/*", "application/*", "application/yaml"].contains(type) else {
+        guard let type = parts.first, ["application/json", "*/*", "application/*", "application/yaml"].contains(type)
+        else {
             return nil
         }
         var parameters: [String: String] = [:]
@@ -34,7 +35,8 @@ enum AnswerForm: Sendable, Equatable {
         switch parameters["as"] {
         case nil: return type == "application/yaml" ? nil : .json
         case "Table": return parameters["v"] == "v1" ? .table : nil
-        case "PartialObjectMetadata", "PartialObjectMetadataList": return parameters["v"] == "v1" ? .partialMetadata : nil
+        case "PartialObjectMetadata", "PartialObjectMetadataList":
+            return parameters["v"] == "v1" ? .partialMetadata : nil
         case "APIGroupDiscoveryList": return parameters["v"] == "v2" ? .aggregatedDiscovery : nil
         default: return nil
         }

@@ -21,7 +21,6 @@ enum BuiltinResources {
             $0.shortNames = ["po"]
             $0.categories = ["all"]
             $0.hasStatus = true
-            $0.hasGeneration = true
             $0.actions = [
                 ("binding", "Binding", "v1"), ("eviction", "Eviction", "policy/v1"), ("log", "Pod", "v1"),
             ]
@@ -101,7 +100,9 @@ enum BuiltinResources {
         ResourceType("Event", "events", group: "events.k8s.io").with {
             $0.shortNames = ["ev"]
             $0.collection = "events"
-            $0.selectableFields = ["regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "reason", "type"]
+            $0.selectableFields = [
+                "regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "reason", "type",
+            ]
         },
         ResourceType("EndpointSlice", "endpointslices", group: "discovery.k8s.io"),
         ResourceType("Lease", "leases", group: "coordination.k8s.io"),
@@ -118,7 +119,8 @@ enum BuiltinResources {
         ResourceType("Role", "roles", group: "rbac.authorization.k8s.io"),
         ResourceType("RoleBinding", "rolebindings", group: "rbac.authorization.k8s.io"),
         ResourceType("ClusterRole", "clusterroles", group: "rbac.authorization.k8s.io", namespaced: false),
-        ResourceType("ClusterRoleBinding", "clusterrolebindings", group: "rbac.authorization.k8s.io", namespaced: false),
+        ResourceType(
+            "ClusterRoleBinding", "clusterrolebindings", group: "rbac.authorization.k8s.io", namespaced: false),
         webhooks("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
         webhooks("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
         ResourceType(

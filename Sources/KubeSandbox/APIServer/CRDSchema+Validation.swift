@@ -13,7 +13,9 @@ extension CRDSchema {
             errors.append(FieldError(path: path, message: "Invalid value: \(shown(value)): \(path) in body \(why)"))
         }
         if value.isNull {
-            if schema["nullable"] != true, schema["type"] != nil { invalid("must be of type \(typeName(schema)): \"null\"") }
+            if schema["nullable"] != true, schema["type"] != nil {
+                invalid("must be of type \(typeName(schema)): \"null\"")
+            }
             return
         }
         guard hasType(value, schema) else {
@@ -21,20 +23,28 @@ extension CRDSchema {
         }
         if let allowed = schema["enum"]?.array, !allowed.contains(value) {
             let list = allowed.map { $0.serialized() }.joined(separator: ", ")
-            errors.append(FieldError(path: path, message: "Unsupported value: \(shown(value)): supported values: \(list)"))
+            errors.append(
+                FieldError(path: path, message: "Unsupported value: \(shown(value)): supported values: \(list)"))
         }
         switch value {
         case .object(let members): check(members, schema, at: path, &errors)
         case .array(let elements):
-            if let least = schema["minItems"]?.int, elements.count < least { invalid("should have at least \(least) items") }
+            if let least = schema["minItems"]?.int, elements.count < least {
+                invalid("should have at least \(least) items")
+            }
             if let most = schema["maxItems"]?.int, elements.count > most {
-                errors.append(FieldError(path: path, message: "Too many: \(elements.count): must have at most \(most) items"))
+                errors.append(
+                    FieldError(path: path, message: "Too many: \(elements.count): must have at most \(most) items"))
             }
             for duplicate in duplicates(elements, schema) {
-                errors.append(FieldError(path: "\(path)[\(duplicate)]", message: "Duplicate value: \(shown(elements[duplicate]))"))
+                errors.append(
+                    FieldError(path: "\(path)[\(duplicate)]", message: "Duplicate value: \(shown(elements[duplicate]))")
+                )
             }
             if let items = schema["items"] {
-                for (index, element) in elements.enumerated() { check(element, items, at: "\(path)[\(index)]", &errors) }
+                for (index, element) in elements.enumerated() {
+                    check(element, items, at: "\(path)[\(index)]", &errors)
+                }
             }
         case .string(let text):
             if let least = schema["minLength"]?.int, text.unicodeScalars.count < least {
@@ -44,17 +54,23 @@ extension CRDSchema {
                 errors.append(FieldError(path: path, message: "Too long: may not be more than \(most) bytes"))
             }
             if let pattern = schema["pattern"]?.string, !matches(text, pattern) { invalid("should match '\(pattern)'") }
-            if let format = schema["format"]?.string, !hasFormat(text, format) { invalid("must be of type \(format): \(shown(value))") }
+            if let format = schema["format"]?.string, !hasFormat(text, format) {
+                invalid("must be of type \(format): \(shown(value))")
+            }
         case .int, .double:
             let number = value.double ?? 0
             if let least = schema["minimum"]?.double {
                 if schema["exclusiveMinimum"] == true ? number <= least : number < least {
-                    invalid("should be greater than \(schema["exclusiveMinimum"] == true ? "" : "or equal to ")\(bound(schema["minimum"]))")
+                    invalid(
+                        "should be greater than \(schema["exclusiveMinimum"] == true ? "" : "or equal to ")\(bound(schema["minimum"]))"
+                    )
                 }
             }
             if let most = schema["maximum"]?.double {
                 if schema["exclusiveMaximum"] == true ? number >= most : number > most {
-                    invalid("should be less than \(schema["exclusiveMaximum"] == true ? "" : "or equal to ")\(bound(schema["maximum"]))")
+                    invalid(
+                        "should be less than \(schema["exclusiveMaximum"] == true ? "" : "or equal to ")\(bound(schema["maximum"]))"
+                    )
                 }
             }
             if let step = schema["multipleOf"]?.double, step != 0, (number / step).rounded() * step != number {
@@ -76,7 +92,8 @@ extension CRDSchema {
             errors.append(FieldError(path: path, message: "Invalid value: should have at least \(least) properties"))
         }
         if let most = schema["maxProperties"]?.int, members.count > most {
-            errors.append(FieldError(path: path, message: "Too many: \(members.count): must have at most \(most) items"))
+            errors.append(
+                FieldError(path: path, message: "Too many: \(members.count): must have at most \(most) items"))
         }
         let properties = schema["properties"]?.object ?? [:]
         let additional = schema["additionalProperties"].flatMap { $0.object == nil ? .none : $0 }
@@ -86,7 +103,9 @@ extension CRDSchema {
         }
     }
 
-    private static func combinations(_ value: JSONValue, _ schema: JSONValue, at path: String, _ errors: inout [FieldError]) {
+    private static func combinations(
+        _ value: JSONValue, _ schema: JSONValue, at path: String, _ errors: inout [FieldError]
+    ) {
         func holds(_ schema: JSONValue) -> Bool {
             var found: [FieldError] = []
             check(value, schema, at: path, &found)
@@ -94,13 +113,19 @@ extension CRDSchema {
         }
         for part in schema["allOf"]?.array ?? [] { check(value, part, at: path, &errors) }
         if let any = schema["anyOf"]?.array, schema["x-kubernetes-int-or-string"] != true, !any.contains(where: holds) {
-            errors.append(FieldError(path: path, message: "Invalid value: \(shown(value)): must validate at least one schema (anyOf)"))
+            errors.append(
+                FieldError(
+                    path: path, message: "Invalid value: \(shown(value)): must validate at least one schema (anyOf)"))
         }
         if let one = schema["oneOf"]?.array, one.filter(holds).count != 1 {
-            errors.append(FieldError(path: path, message: "Invalid value: \(shown(value)): must validate one and only one schema (oneOf)"))
+            errors.append(
+                FieldError(
+                    path: path, message: "Invalid value: \(shown(value)): must validate one and only one schema (oneOf)"
+                ))
         }
         if let not = schema["not"], holds(not) {
-            errors.append(FieldError(path: path, message: "Invalid value: \(shown(value)): must not validate the schema (not)"))
+            errors.append(
+                FieldError(path: path, message: "Invalid value: \(shown(value)): must not validate the schema (not)"))
         }
     }
 

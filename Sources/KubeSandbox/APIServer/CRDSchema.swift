@@ -70,7 +70,9 @@ struct CRDSchema: Sendable {
         case .object(var members):
             for (name, child) in schema["properties"]?.object ?? [:] {
                 // A null for a field that has a default and is not nullable counts as absent.
-                if members[name]?.isNull == true, child["nullable"] != true, child["default"] != nil { members[name] = nil }
+                if members[name]?.isNull == true, child["nullable"] != true, child["default"] != nil {
+                    members[name] = nil
+                }
                 if let member = members[name] {
                     members[name] = withDefaults(member, child)
                 } else if let fallback = child["default"] {
@@ -79,7 +81,9 @@ struct CRDSchema: Sendable {
             }
             if let additional = schema["additionalProperties"], additional.object != nil {
                 let named = schema["properties"]?.object ?? [:]
-                for (name, member) in members where named[name] == nil { members[name] = withDefaults(member, additional) }
+                for (name, member) in members where named[name] == nil {
+                    members[name] = withDefaults(member, additional)
+                }
             }
             return .object(members)
         case .array(let elements):

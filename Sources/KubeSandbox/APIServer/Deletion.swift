@@ -46,9 +46,12 @@ struct Deletion: Sendable {
         var finalizers = (metadata["finalizers"]?.array ?? []).compactMap(\.string)
         let isMarked = metadata["deletionTimestamp"]?.string != nil
         if propagation == "Orphan", !finalizers.contains("orphan") { finalizers.append("orphan") }
-        if propagation == "Foreground", !finalizers.contains("foregroundDeletion") { finalizers.append("foregroundDeletion") }
+        if propagation == "Foreground", !finalizers.contains("foregroundDeletion") {
+            finalizers.append("foregroundDeletion")
+        }
         let grace = type.collection == "pods" ? podGrace(object) : 0
-        let hasOwnFinalizers = type.collection == "namespaces" && !(object[path: "spec", "finalizers"]?.array ?? []).isEmpty
+        let hasOwnFinalizers =
+            type.collection == "namespaces" && !(object[path: "spec", "finalizers"]?.array ?? []).isEmpty
         if grace == 0, finalizers.isEmpty, !hasOwnFinalizers { return .remove }
 
         let before = metadata["deletionGracePeriodSeconds"]?.int

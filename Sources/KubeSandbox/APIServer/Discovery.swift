@@ -52,7 +52,8 @@ struct Discovery: Sendable {
 
     private static func entries(_ type: ResourceType) -> [JSONValue] {
         var main: JSONValue = [
-            "name": .string(type.resource), "singularName": .string(type.singular), "namespaced": .bool(type.isNamespaced),
+            "name": .string(type.resource), "singularName": .string(type.singular),
+            "namespaced": .bool(type.isNamespaced),
             "kind": .string(type.kind), "verbs": JSONValue(type.verbs),
         ]
         if !type.shortNames.isEmpty { main["shortNames"] = JSONValue(type.shortNames) }
@@ -72,7 +73,9 @@ struct Discovery: Sendable {
             }
     }
 
-    private static func subresources(_ type: ResourceType) -> [(name: String, kind: String, groupVersion: String, verbs: [String])] {
+    private static func subresources(_ type: ResourceType) -> [(
+        name: String, kind: String, groupVersion: String, verbs: [String]
+    )] {
         var parts: [(name: String, kind: String, groupVersion: String, verbs: [String])] = []
         if type.hasStatus { parts.append(("status", type.kind, type.apiVersion, ["get", "patch", "update"])) }
         if type.scale != nil { parts.append(("scale", "Scale", "autoscaling/v1", ["get", "patch", "update"])) }

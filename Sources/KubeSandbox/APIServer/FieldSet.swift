@@ -63,7 +63,8 @@ struct FieldSet: Sendable, Hashable {
         case "f:": return "." + text
         case "k:":
             let keys = ((try? JSONValue.parse(String(text))) ?? [:]).object ?? [:]
-            return "[" + keys.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.serialized())" }
+            return "["
+                + keys.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.serialized())" }
                 .joined(separator: ",") + "]"
         case "v:": return "[=\(text)]"
         default: return "[\(text)]"
@@ -113,7 +114,9 @@ extension FieldSet {
     }
 
     /// The children of a value by path element; nil for a leaf: a scalar or a value owned as one.
-    static func parts(of value: JSONValue, _ schema: MergeSchema) -> [(element: String, value: JSONValue, schema: MergeSchema)]? {
+    static func parts(of value: JSONValue, _ schema: MergeSchema) -> [(
+        element: String, value: JSONValue, schema: MergeSchema
+    )]? {
         switch value {
         case .object(let members):
             guard !schema.isAtomicMap else { return nil }
@@ -142,7 +145,9 @@ extension FieldSet {
     }
 
     /// What a write changed: `set` has what it added or gave another value, `gone` what it removed.
-    static func difference(from old: JSONValue?, to new: JSONValue?, _ schema: MergeSchema) -> (set: FieldSet, gone: FieldSet) {
+    static func difference(from old: JSONValue?, to new: JSONValue?, _ schema: MergeSchema) -> (
+        set: FieldSet, gone: FieldSet
+    ) {
         var set = FieldSet()
         var gone = FieldSet()
         difference(old, new, schema, set: &set, gone: &gone)

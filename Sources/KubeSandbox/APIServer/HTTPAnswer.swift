@@ -10,7 +10,9 @@ enum HTTPAnswer {
     static let unauthorized = APIError(code: 401, reason: "Unauthorized", message: "Unauthorized")
     static let notAcceptable = APIError(
         code: 406, reason: "NotAcceptable",
-        message: "only the following media types are accepted: application/json, application/json;as=Table;v=v1;g=meta.k8s.io")
+        message:
+            "only the following media types are accepted: application/json, application/json;as=Table;v=v1;g=meta.k8s.io"
+    )
 
     static func bytes(_ bytes: [UInt8], code: Int = 200, type: String = "application/json") -> Response {
         buffer(ByteBuffer(bytes: bytes), code: code, type: type)
@@ -29,14 +31,16 @@ enum HTTPAnswer {
     }
 
     /// A `Status`, with the details by which `kubectl` words its messages.
-    static func failure(_ error: APIError, _ resource: RequestPath.Resource?, _ registry: ResourceRegistry) -> Response {
+    static func failure(_ error: APIError, _ resource: RequestPath.Resource?, _ registry: ResourceRegistry) -> Response
+    {
         var status = error.status
         status.change("details") { details in
             if let resource {
                 let type = registry.type(group: resource.group, version: resource.version, resource: resource.resource)
                 details["name"] = resource.name.map(JSONValue.string)
                 details["group"] = resource.group.isEmpty ? .none : .string(resource.group)
-                details["kind"] = .string(error.reason == "Invalid" ? type?.kind ?? resource.resource : resource.resource)
+                details["kind"] = .string(
+                    error.reason == "Invalid" ? type?.kind ?? resource.resource : resource.resource)
             }
             if error.code == 409 { details.changeEach("causes") { $0["reason"] = "FieldManagerConflict" } }
         }
@@ -58,7 +62,9 @@ enum HTTPAnswer {
         return response
     }
 
-    private static func body(_ answer: Answer, _ accept: AnswerForm, _ include: PrinterTable.Include, _ now: Date) -> Response {
+    private static func body(_ answer: Answer, _ accept: AnswerForm, _ include: PrinterTable.Include, _ now: Date)
+        -> Response
+    {
         switch (answer.body, accept) {
         case (.list(let page, let token), .table):
             let objects = page.items.map { answer.type.present($0.json) }
@@ -80,7 +86,8 @@ enum HTTPAnswer {
             let object = answer.json
             let version = object[path: "metadata", "resourceVersion"] ?? ""
             return json(
-                PrinterTable.table([object], answer.type, metadata: ["resourceVersion": version], include: include, now: now),
+                PrinterTable.table(
+                    [object], answer.type, metadata: ["resourceVersion": version], include: include, now: now),
                 code: answer.code)
         case (.stored, .partialMetadata): return json(PrinterTable.partial(answer.json), code: answer.code)
         default: return json(answer.json, code: answer.code)
@@ -108,7 +115,9 @@ enum HTTPAnswer {
     }
 
     /// Streams a watch until it ends, the client goes away or the server shuts down.
-    static func watch(_ events: AsyncThrowingStream<StoreEvent, any Error>, _ frames: WatchFrames, of request: Request) -> Response {
+    static func watch(_ events: AsyncThrowingStream<StoreEvent, any Error>, _ frames: WatchFrames, of request: Request)
+        -> Response
+    {
         let body = request.body
         return Response(
             status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-cache, private"],
@@ -116,7 +125,9 @@ enum HTTPAnswer {
                 var output = writer
                 do {
                     try await body.consumeWithCancellationOnInboundClose { _ in
-                        for try await event in events.cancelOnGracefulShutdown() { try await output.write(frames.frame(event)) }
+                        for try await event in events.cancelOnGracefulShutdown() {
+                            try await output.write(frames.frame(event))
+                        }
                     }
                 } catch let error as APIError {
                     try await output.write(frames.failure(error))
@@ -132,7 +143,9 @@ enum HTTPAnswer {
             body: ResponseBody { writer in
                 var output = writer
                 try await body.consumeWithCancellationOnInboundClose { _ in
-                    for await chunk in chunks.cancelOnGracefulShutdown() { try await output.write(ByteBuffer(bytes: chunk)) }
+                    for await chunk in chunks.cancelOnGracefulShutdown() {
+                        try await output.write(ByteBuffer(bytes: chunk))
+                    }
                 }
                 try await output.finish(nil)
             })
@@ -159,7 +172,8 @@ struct WatchFrames: Sendable {
         if accept == .json, let object = event.object {
             buffer.writeBytes(type.text(of: object))
         } else {
-            buffer.writeBytes(shaped(APIServer.json(of: event, type), isBookmark: event.object == nil).serializedBytes())
+            buffer.writeBytes(
+                shaped(APIServer.json(of: event, type), isBookmark: event.object == nil).serializedBytes())
         }
         buffer.writeString("}\n")
         return buffer
@@ -170,7 +184,8 @@ struct WatchFrames: Sendable {
         case .table:
             PrinterTable.table(
                 isBookmark ? [] : [object], type,
-                metadata: ["resourceVersion": object[path: "metadata", "resourceVersion"] ?? ""], include: include, now: now())
+                metadata: ["resourceVersion": object[path: "metadata", "resourceVersion"] ?? ""], include: include,
+                now: now())
         case .partialMetadata: PrinterTable.partial(object)
         default: object
         }

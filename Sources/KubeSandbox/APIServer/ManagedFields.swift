@@ -3,7 +3,10 @@ import KubeCore
 /// Who owns which fields of an object: `metadata.managedFields` as values.
 struct ManagedFields: Sendable, Equatable {
     struct Manager: Sendable, Hashable {
-        enum Operation: String, Sendable { case apply = "Apply", update = "Update" }
+        enum Operation: String, Sendable {
+            case apply = "Apply"
+            case update = "Update"
+        }
         var name: String
         var operation: Operation
         var apiVersion: String

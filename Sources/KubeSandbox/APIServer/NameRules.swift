@@ -47,7 +47,9 @@ enum NameRules {
 
     private static func isLabelPart(_ text: Substring) -> Bool {
         !text.isEmpty && text.utf8.count <= 63
-            && text.utf8.allSatisfy { isAlphanumeric($0) || [UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ".")].contains($0) }
+            && text.utf8.allSatisfy {
+                isAlphanumeric($0) || [UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ".")].contains($0)
+            }
             && text.utf8.first.map(isAlphanumeric) == true && text.utf8.last.map(isAlphanumeric) == true
     }
 

@@ -33,7 +33,9 @@ struct OpenAPI: Sendable {
         for type in own {
             let name = Self.schemaName(type)
             schemas[name] = Self.schema(type)
-            paths[type.gvr.path(namespace: "{namespace}", name: "{name}")] = ["patch": Self.operation(type, schema: name)]
+            paths[type.gvr.path(namespace: "{namespace}", name: "{name}")] = [
+                "patch": Self.operation(type, schema: name)
+            ]
         }
         return [
             "openapi": "3.0.0", "info": ["title": "Kubernetes", "version": "unversioned"], "paths": .object(paths),
@@ -46,7 +48,9 @@ struct OpenAPI: Sendable {
     }
 
     private static func operation(_ type: ResourceType, schema: String) -> JSONValue {
-        func parameter(_ name: String) -> JSONValue { ["name": .string(name), "in": "query", "schema": ["type": "string"]] }
+        func parameter(_ name: String) -> JSONValue {
+            ["name": .string(name), "in": "query", "schema": ["type": "string"]]
+        }
         return [
             "x-kubernetes-action": "patch", "x-kubernetes-group-version-kind": groupVersionKind(type),
             "parameters": .array(["dryRun", "fieldManager", "fieldValidation", "force"].map(parameter)),
@@ -72,10 +76,12 @@ struct OpenAPI: Sendable {
         var schema: JSONValue = type.custom?.schema.root ?? ["description": .string(type.kind), "type": "object"]
         schema["x-root"] = nil
         schema.change("properties") { properties in
-            properties.setDefault("apiVersion", ["type": "string", "description": "Version of this representation of the object."])
+            properties.setDefault(
+                "apiVersion", ["type": "string", "description": "Version of this representation of the object."])
             properties.setDefault("kind", ["type": "string", "description": "Kind of the object."])
             properties["metadata"] = [
-                "type": "object", "description": "Standard object's metadata.", "x-kubernetes-preserve-unknown-fields": true,
+                "type": "object", "description": "Standard object's metadata.",
+                "x-kubernetes-preserve-unknown-fields": true,
             ]
             guard type.custom == nil else { return }
             for name in ["spec", "status"] {

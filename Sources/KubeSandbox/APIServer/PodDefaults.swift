@@ -110,7 +110,9 @@ extension Defaulting {
     private static func qualityOfService(_ spec: JSONValue) -> String {
         let containers = (spec["containers"]?.array ?? []) + (spec["initContainers"]?.array ?? [])
         let resources = containers.map { $0["resources"] ?? [:] }
-        let requested = resources.filter { !($0["requests"]?.object ?? [:]).isEmpty || !($0["limits"]?.object ?? [:]).isEmpty }
+        let requested = resources.filter {
+            !($0["requests"]?.object ?? [:]).isEmpty || !($0["limits"]?.object ?? [:]).isEmpty
+        }
         if requested.isEmpty { return "BestEffort" }
         let isGuaranteed = resources.allSatisfy { resource in
             ["cpu", "memory"].allSatisfy { name in

@@ -41,7 +41,8 @@ extension APIServer {
             name = containers[0]
         } else {
             throw .badRequest(
-                "a container name must be specified for pod \(pod.name), choose one of: [\(containers.joined(separator: " "))]")
+                "a container name must be specified for pod \(pod.name), choose one of: [\(containers.joined(separator: " "))]"
+            )
         }
         var options = PodLogOptions(container: name)
         options.follow = request.query["follow"].isTrue

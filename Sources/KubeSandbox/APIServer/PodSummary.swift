@@ -50,7 +50,9 @@ struct PodSummary {
                 if ended["exitCode"]?.int ?? 0 == 0 { continue }
                 return "Init:" + (ended["reason"]?.string ?? "ExitCode:\(ended["exitCode"]?.int ?? 0)")
             }
-            if let reason = status[path: "state", "waiting", "reason"]?.string, !reason.isEmpty, reason != "PodInitializing" {
+            if let reason = status[path: "state", "waiting", "reason"]?.string, !reason.isEmpty,
+                reason != "PodInitializing"
+            {
                 return "Init:" + reason
             }
             return "Init:\(index)/\(total)"

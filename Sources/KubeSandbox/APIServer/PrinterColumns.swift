@@ -22,7 +22,8 @@ enum PrinterColumns {
         case "leases.coordination.k8s.io": [text("Holder") { $0[path: "spec", "holderIdentity"]?.string ?? "" }]
         case "horizontalpodautoscalers.autoscaling": autoscalers
         case "poddisruptionbudgets.policy": budgets
-        case "customresourcedefinitions.apiextensions.k8s.io": [text("Created At") { $0[path: "metadata", "creationTimestamp"]?.string }]
+        case "customresourcedefinitions.apiextensions.k8s.io":
+            [text("Created At") { $0[path: "metadata", "creationTimestamp"]?.string }]
         case "mutatingwebhookconfigurations.admissionregistration.k8s.io",
             "validatingwebhookconfigurations.admissionregistration.k8s.io":
             [count("Webhooks") { $0["webhooks"]?.array?.count ?? 0 }]
@@ -38,7 +39,8 @@ enum PrinterColumns {
         case "deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps":
             [PrinterTable.age] + workloadWide
         case "services": [PrinterTable.age, text("Selector", wide: true) { labels($0[path: "spec", "selector"]) }]
-        case "nodes": [PrinterTable.age, text("Version") { $0[path: "status", "nodeInfo", "kubeletVersion"]?.string }] + nodesWide
+        case "nodes":
+            [PrinterTable.age, text("Version") { $0[path: "status", "nodeInfo", "kubeletVersion"]?.string }] + nodesWide
         default: [PrinterTable.age]
         }
     }
@@ -148,9 +150,12 @@ enum PrinterColumns {
 
     private static let endpointSlices = [
         text("AddressType") { $0["addressType"]?.string },
-        text("Ports") { joined(($0["ports"]?.array ?? []).compactMap { $0["port"]?.int.map(String.init) }) ?? "<unset>" },
+        text("Ports") {
+            joined(($0["ports"]?.array ?? []).compactMap { $0["port"]?.int.map(String.init) }) ?? "<unset>"
+        },
         text("Endpoints") {
-            joined(($0["endpoints"]?.array ?? []).flatMap { ($0["addresses"]?.array ?? []).compactMap(\.string) }) ?? "<unset>"
+            joined(($0["endpoints"]?.array ?? []).flatMap { ($0["addresses"]?.array ?? []).compactMap(\.string) })
+                ?? "<unset>"
         },
     ]
 

@@ -26,10 +26,15 @@ struct PrinterColumn: Sendable {
 
 /// `meta.k8s.io/v1 Table`: how the server lays out objects for people.
 enum PrinterTable {
-    enum Include: String, Sendable { case none = "None", metadata = "Metadata", object = "Object" }
+    enum Include: String, Sendable {
+        case none = "None"
+        case metadata = "Metadata"
+        case object = "Object"
+    }
 
     static func table(
-        _ objects: [JSONValue], _ type: ResourceType, metadata: JSONValue, include: Include, now: Date, headers: Bool = true
+        _ objects: [JSONValue], _ type: ResourceType, metadata: JSONValue, include: Include, now: Date,
+        headers: Bool = true
     ) -> JSONValue {
         let columns = columns(of: type)
         return [
@@ -46,7 +51,9 @@ enum PrinterTable {
         ]
     }
 
-    private static func row(_ object: JSONValue, _ columns: [PrinterColumn], _ include: Include, _ now: Date) -> JSONValue {
+    private static func row(_ object: JSONValue, _ columns: [PrinterColumn], _ include: Include, _ now: Date)
+        -> JSONValue
+    {
         var row: JSONValue = ["cells": .array(columns.map { $0.cell(object, now) })]
         switch include {
         case .none: break

@@ -45,7 +45,9 @@ struct ProtobufBody {
         return result
     }
 
-    private static func add(_ value: Reader.Value, _ field: ProtobufFields.Field, to object: inout JSONValue) throws(Unreadable) {
+    private static func add(_ value: Reader.Value, _ field: ProtobufFields.Field, to object: inout JSONValue)
+        throws(Unreadable)
+    {
         let name = field.name
         switch field.shape {
         case .skipped: return
@@ -64,7 +66,9 @@ struct ProtobufBody {
         case .plain, .optional:
             let found = try scalar(value, field.type)
             // What Go holds by value is always sent, empty or not; what it holds by pointer only when it is set.
-            if field.shape == .plain, [.string(""), .int(0), .bool(false), .object([:]), .null].contains(found) { return }
+            if field.shape == .plain, [.string(""), .int(0), .bool(false), .object([:]), .null].contains(found) {
+                return
+            }
             object[name] = found
         }
     }

@@ -11,7 +11,8 @@ struct RequestPath: Sendable, Equatable {
         guard parts.count == 2 else { return }
         for pair in parts[1].split(separator: "&") {
             let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            query[Self.decode(sides[0], plusIsSpace: true)] = sides.count == 2 ? Self.decode(sides[1], plusIsSpace: true) : ""
+            query[Self.decode(sides[0], plusIsSpace: true)] =
+                sides.count == 2 ? Self.decode(sides[1], plusIsSpace: true) : ""
         }
     }
 
@@ -55,7 +56,8 @@ struct RequestPath: Sendable, Equatable {
         var bytes: [UInt8] = []
         var rest = text.utf8[...]
         while let byte = rest.popFirst() {
-            if byte == UInt8(ascii: "%"), let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) {
+            if byte == UInt8(ascii: "%"), let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            {
                 bytes.append(value)
                 rest = rest.dropFirst(2)
             } else if plusIsSpace, byte == UInt8(ascii: "+") {

@@ -30,7 +30,9 @@ struct ServerSideApply {
 
         let last = managed.entries[manager]
         if let last {
-            let others = managed.entries.filter { $0.key != manager }.map(\.value.fields).reduce(FieldSet()) { $0.union($1) }
+            let others = managed.entries.filter { $0.key != manager }.map(\.value.fields).reduce(FieldSet()) {
+                $0.union($1)
+            }
             let given = last.fields.subtracting(set)
             if !given.isEmpty { merged = prune(merged, given: given, kept: set.union(others), schema) }
         }
@@ -55,7 +57,9 @@ struct ServerSideApply {
         } else {
             var parts: [String] = []
             for (index, conflict) in conflicts.enumerated() {
-                if index == 0 || conflicts[index - 1].who != conflict.who { parts.append("conflicts with \(conflict.who):") }
+                if index == 0 || conflicts[index - 1].who != conflict.who {
+                    parts.append("conflicts with \(conflict.who):")
+                }
                 parts.append("- \(conflict.path)")
             }
             text = "Apply failed with \(conflicts.count) conflicts: " + parts.joined(separator: "\n")

@@ -38,7 +38,8 @@ final class ServiceAddresses: Sendable {
 
     private static func parse(_ cidr: String) -> (base: UInt32, prefix: Int)? {
         let parts = cidr.split(separator: "/")
-        guard parts.count == 2, let prefix = Int(parts[1]), (16...28).contains(prefix), let address = value(String(parts[0]))
+        guard parts.count == 2, let prefix = Int(parts[1]), (16...28).contains(prefix),
+            let address = value(String(parts[0]))
         else { return nil }
         return (address & ~(UInt32.max >> prefix), prefix)
     }

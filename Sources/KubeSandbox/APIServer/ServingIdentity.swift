@@ -13,7 +13,9 @@ package struct ServingIdentity: Sendable {
     let key: String
 
     /// - Parameter addresses: IPv4 addresses, beside 127.0.0.1, at which the server can be reached.
-    package static func make(addresses: [String] = [], names: [String] = [], now: Date = Date()) throws -> ServingIdentity {
+    package static func make(addresses: [String] = [], names: [String] = [], now: Date = Date()) throws
+        -> ServingIdentity
+    {
         let rootKey = Certificate.PrivateKey(P256.Signing.PrivateKey())
         let rootName = try DistinguishedName { CommonName("heddle-sandbox-ca") }
         let rootIdentifier = SubjectKeyIdentifier(hash: rootKey.publicKey)
@@ -33,11 +35,14 @@ package struct ServingIdentity: Sendable {
         let key = P256.Signing.PrivateKey()
         let publicKey = Certificate.PublicKey(key.publicKey)
         let dns = [
-            "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+            "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local",
         ]
         let sans =
             (dns + names).map(GeneralName.dnsName)
-            + (["127.0.0.1"] + addresses).compactMap(octets).map { GeneralName.ipAddress(ASN1OctetString(contentBytes: $0)) }
+            + (["127.0.0.1"] + addresses).compactMap(octets).map {
+                GeneralName.ipAddress(ASN1OctetString(contentBytes: $0))
+            }
         let leaf = try Certificate(
             version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: publicKey, notValidBefore: start,
             notValidAfter: end, issuer: rootName, subject: try DistinguishedName { CommonName("kube-apiserver") },
@@ -51,7 +56,8 @@ package struct ServingIdentity: Sendable {
             },
             issuerPrivateKey: rootKey)
         return ServingIdentity(
-            authority: try root.serializeAsPEM().pemString + "\n", certificate: try leaf.serializeAsPEM().pemString + "\n",
+            authority: try root.serializeAsPEM().pemString + "\n",
+            certificate: try leaf.serializeAsPEM().pemString + "\n",
             key: key.pemRepresentation)
     }
 

@@ -61,7 +61,9 @@ final class Store: Sendable {
         }
         var items = all.filter { object in (after.map { $0 < object.key } ?? true) && filter.matches(object) }
         items.sort { $0.key < $1.key }
-        guard limit > 0, items.count > limit else { return Page(items: items, revision: revision, last: nil, remaining: 0) }
+        guard limit > 0, items.count > limit else {
+            return Page(items: items, revision: revision, last: nil, remaining: 0)
+        }
         let page = Array(items[..<limit])
         return Page(items: page, revision: revision, last: page.last?.key, remaining: items.count - limit)
     }

@@ -50,7 +50,9 @@ enum StrategicMerge {
         switch change {
         case .object: return try object(change, old, schema, at: path)
         case .array(let elements):
-            if let key = schema.strategicKey { return try list(elements, old?.array ?? [], key, schema.element, at: path) }
+            if let key = schema.strategicKey {
+                return try list(elements, old?.array ?? [], key, schema.element, at: path)
+            }
             if schema.list == .set {
                 let old = old?.array ?? []
                 return .array(old + elements.filter { !old.contains($0) })

@@ -29,7 +29,9 @@ struct Validation {
         return validation.errors
     }
 
-    private mutating func fail(_ path: String, _ message: String) { errors.append(FieldError(path: path, message: message)) }
+    private mutating func fail(_ path: String, _ message: String) {
+        errors.append(FieldError(path: path, message: message))
+    }
     private mutating func require(_ path: String) { fail(path, "Required value") }
     private mutating func invalid(_ path: String, _ value: JSONValue?, _ why: String) {
         fail(path, "Invalid value: \((value ?? .null).serialized()): \(why)")
@@ -52,7 +54,9 @@ struct Validation {
             label(key, value, at: "metadata.labels")
         }
         for (key, value) in object[path: "metadata", "annotations"]?.object ?? [:] {
-            if !NameRules.isQualifiedName(key) { invalid("metadata.annotations", .string(key), NameRules.qualifiedNameMessage) }
+            if !NameRules.isQualifiedName(key) {
+                invalid("metadata.annotations", .string(key), NameRules.qualifiedNameMessage)
+            }
             if value.string == nil { invalid("metadata.annotations[\(key)]", value, "must be a string") }
         }
         for finalizer in object[path: "metadata", "finalizers"]?.array?.compactMap(\.string) ?? []
@@ -77,7 +81,8 @@ struct Validation {
             }
         }
         let template = spec["template"] ?? [:]
-        guard let selector = spec["selector"], let parsed = try? selector.decode(LabelSelector.self), !parsed.isEmpty else {
+        guard let selector = spec["selector"], let parsed = try? selector.decode(LabelSelector.self), !parsed.isEmpty
+        else {
             return require("spec.selector")
         }
         let labels = template[path: "metadata", "labels"]?.stringMap ?? [:]
@@ -111,7 +116,9 @@ struct Validation {
             }
         }
         if let policy = spec["restartPolicy"], !["Always", "OnFailure", "Never"].contains(policy.string) {
-            fail("\(path).restartPolicy", "Unsupported value: \(policy.serialized()): supported values: \"Always\", \"Never\", \"OnFailure\"")
+            fail(
+                "\(path).restartPolicy",
+                "Unsupported value: \(policy.serialized()): supported values: \"Always\", \"Never\", \"OnFailure\"")
         }
     }
 
@@ -131,7 +138,9 @@ struct Validation {
         for (index, variable) in (container["env"]?.array ?? []).enumerated() {
             let at = "\(path).env[\(index)]"
             if (variable["name"]?.string ?? "").isEmpty { require("\(at).name") }
-            if let value = variable["value"], value.string == nil, !value.isNull { invalid("\(at).value", value, "must be a string") }
+            if let value = variable["value"], value.string == nil, !value.isNull {
+                invalid("\(at).value", value, "must be a string")
+            }
         }
     }
 
@@ -204,7 +213,10 @@ struct Validation {
             invalid("metadata.name", .string(name), "must be spec.names.plural+\".\"+spec.group")
         }
         if !["Cluster", "Namespaced"].contains(spec["scope"]?.string) {
-            fail("spec.scope", "Unsupported value: \((spec["scope"] ?? "").serialized()): supported values: \"Cluster\", \"Namespaced\"")
+            fail(
+                "spec.scope",
+                "Unsupported value: \((spec["scope"] ?? "").serialized()): supported values: \"Cluster\", \"Namespaced\""
+            )
         }
         let versions = spec["versions"]?.array ?? []
         if versions.filter({ $0["storage"] == true }).count != 1 {
@@ -214,7 +226,9 @@ struct Validation {
             require("spec.versions[\(index)].schema.openAPIV3Schema")
         }
         if spec[path: "conversion", "strategy"] == "Webhook" {
-            fail("spec.conversion.strategy", "Unsupported value: \"Webhook\": the sandbox converts with strategy None only")
+            fail(
+                "spec.conversion.strategy",
+                "Unsupported value: \"Webhook\": the sandbox converts with strategy None only")
         }
     }
 
@@ -225,7 +239,10 @@ struct Validation {
                 invalid("\(at).name", hook["name"], "should be a domain with at least three segments separated by dots")
             }
             if !["None", "NoneOnDryRun"].contains(hook["sideEffects"]?.string) {
-                fail("\(at).sideEffects", "Unsupported value: \((hook["sideEffects"] ?? .null).serialized()): supported values: \"None\", \"NoneOnDryRun\"")
+                fail(
+                    "\(at).sideEffects",
+                    "Unsupported value: \((hook["sideEffects"] ?? .null).serialized()): supported values: \"None\", \"NoneOnDryRun\""
+                )
             }
             if !(hook["admissionReviewVersions"]?.array ?? []).contains("v1") {
                 invalid("\(at).admissionReviewVersions", hook["admissionReviewVersions"], "must include v1")

@@ -19,6 +19,8 @@ struct WebhookClient: Sendable {
         }
         var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
         configuration.timeout = .init(connect: .seconds(Int64(hook.timeoutSeconds)))
+        // A refused connection is an answer; the client would else try on until the timeout.
+        configuration.connectionPool.retryConnectionEstablishment = false
         if let address = target.address { configuration.dnsOverride[address.name] = address.host }
         // One client a call: each webhook has its own trust, and calls are rare.
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
@@ -43,7 +45,9 @@ struct WebhookClient: Sendable {
         let response = try await client.execute(request, timeout: .seconds(Int64(timeoutSeconds)))
         let body = try await response.body.collect(upTo: 8 << 20)
         guard response.status.code == 200 else {
-            throw WebhookFailure(message: "Post \"\(url)\": the server answered \(response.status.code): \(String(buffer: body).prefix(200))")
+            throw WebhookFailure(
+                message:
+                    "Post \"\(url)\": the server answered \(response.status.code): \(String(buffer: body).prefix(200))")
         }
         return try JSONValue.parse(body.readableBytesView)
     }
@@ -51,13 +55,15 @@ struct WebhookClient: Sendable {
     /// Where to connect, and under which name to expect the server.
     private func target(of config: JSONValue) async throws -> (url: String, address: (name: String, host: String)?) {
         if let url = config["url"]?.string { return (url, nil) }
-        guard let service = config["service"], let namespace = service["namespace"]?.string, let name = service["name"]?.string
+        guard let service = config["service"], let namespace = service["namespace"]?.string,
+            let name = service["name"]?.string
         else { throw WebhookFailure(message: "its clientConfig has neither url nor service") }
         var port = service["port"]?.int ?? 443
         let path = service["path"]?.string ?? "/"
         let host = "\(name).\(namespace).svc"
         var address: String?
-        if let resolve = server.hooks.withLock({ $0.resolveService }), let found = await resolve(namespace, name, port) {
+        if let resolve = server.hooks.withLock({ $0.resolveService }), let found = await resolve(namespace, name, port)
+        {
             address = found.host
             port = found.port
         } else {

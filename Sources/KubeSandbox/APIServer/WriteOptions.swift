@@ -2,7 +2,11 @@ import KubeCore
 
 /// The query parameters of a write.
 struct WriteOptions: Sendable {
-    enum FieldValidation: String, Sendable { case ignore = "Ignore", warn = "Warn", strict = "Strict" }
+    enum FieldValidation: String, Sendable {
+        case ignore = "Ignore"
+        case warn = "Warn"
+        case strict = "Strict"
+    }
 
     var isDryRun: Bool
     var fieldManager: String

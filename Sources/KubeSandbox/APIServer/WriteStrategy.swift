@@ -16,7 +16,9 @@ struct WriteStrategy: Sendable {
         object["apiVersion"] = .string(type.apiVersion)
         object["kind"] = .string(type.kind)
         object.change("metadata") { metadata in
-            for name in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields"] {
+            for name in [
+                "resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields",
+            ] {
                 metadata[name] = nil
             }
             metadata["name"] = .string(key.name)
@@ -42,7 +44,8 @@ struct WriteStrategy: Sendable {
         switch type.qualifiedName {
         case "pods": Defaulting.newPod(&object)
         case "services": object.setDefault("status", ["loadBalancer": [:]])
-        case "deployments.apps", "daemonsets.apps", "jobs.batch", "poddisruptionbudgets.policy": object.setDefault("status", [:])
+        case "deployments.apps", "daemonsets.apps", "jobs.batch", "poddisruptionbudgets.policy":
+            object.setDefault("status", [:])
         case "replicasets.apps", "statefulsets.apps": object.setDefault("status", ["replicas": 0])
         default: break
         }
@@ -82,7 +85,8 @@ struct WriteStrategy: Sendable {
     private func keepAddress(_ object: inout JSONValue, _ old: JSONValue) {
         object.change("spec") { spec in
             guard spec["type"]?.string != "ExternalName" else { return }
-            for name in ["clusterIP", "clusterIPs"] where (spec[name]?.string ?? "").isEmpty && spec[name]?.array == nil {
+            for name in ["clusterIP", "clusterIPs"] where (spec[name]?.string ?? "").isEmpty && spec[name]?.array == nil
+            {
                 spec[name] = old["spec"]?[name]
             }
         }

@@ -1,7 +1,7 @@
 import KubeCore
 import Synchronization
 
-/// The objects of the cluster as last seen: one list and watch for each collection, shared by all controllers and the node.
+/// The objects of the cluster as last seen: one list and watch for each collection, for all controllers and the node.
 ///
 /// Callers give back what a write returned (`observe`), so that they see their own writes at once and need no
 /// expectations: an object never goes back to an older version, and a removed one does not return.
@@ -20,7 +20,8 @@ final class ClusterCache: Sendable {
         var resources: Set<GroupVersionResource> = []
         var synced: [GroupVersionResource: Latch] = [:]
         var removed: Set<String> = []
-        var subscribers: [Int: (resources: Set<GroupVersionResource>?, continuation: AsyncStream<Change>.Continuation)] = [:]
+        var subscribers:
+            [Int: (resources: Set<GroupVersionResource>?, continuation: AsyncStream<Change>.Continuation)] = [:]
         var nextSubscriber = 0
     }
 
@@ -70,8 +71,8 @@ final class ClusterCache: Sendable {
         return found.sorted { $0.key < $1.key }
     }
 
-    /// Changes of these collections (nil: of all) in order, beginning with what is there. Unbounded: a slow reader costs
-    /// memory, a lost change would cost correctness.
+    /// Changes of these collections (nil: of all) in order, beginning with what is there. Unbounded: a slow reader
+    /// costs memory, a lost change would cost correctness.
     func changes(of resources: [GroupVersionResource]?) -> AsyncStream<Change> {
         let (stream, continuation) = AsyncStream.makeStream(of: Change.self)
         let wanted = resources.map(Set.init)

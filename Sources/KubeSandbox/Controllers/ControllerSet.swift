@@ -11,8 +11,10 @@ struct ControllerSet: Sendable {
 
     /// The collections that the controllers and the node look at; custom ones join as they are defined.
     static let resources: [GroupVersionResource] = [
-        .namespaces, .nodes, .pods, .services, .serviceAccounts, .configMaps, .secrets, .endpoints, .endpointSlices, .events,
-        .deployments, .replicaSets, .leases, .podDisruptionBudgets, .horizontalPodAutoscalers, .customResourceDefinitions,
+        .namespaces, .nodes, .pods, .services, .serviceAccounts, .configMaps, .secrets, .endpoints, .endpointSlices,
+        .events,
+        .deployments, .replicaSets, .leases, .podDisruptionBudgets, .horizontalPodAutoscalers,
+        .customResourceDefinitions,
     ]
 
     func run() async {

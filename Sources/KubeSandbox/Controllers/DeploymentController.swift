@@ -43,7 +43,9 @@ struct DeploymentController: Reconciler {
             $0.controllerReference?.uid == replicaSet.uid && !$0.isPodFinished
         }
         var replicaSet = replicaSet
-        if !leavers.isEmpty, replicaSet.desiredReplicas == 0 { replicaSet.json.set(.int(leavers.count), at: ["status", "replicas"]) }
+        if !leavers.isEmpty, replicaSet.desiredReplicas == 0 {
+            replicaSet.json.set(.int(leavers.count), at: ["status", "replicas"])
+        }
         return replicaSet
     }
 
@@ -57,7 +59,9 @@ struct DeploymentController: Reconciler {
                 guard error.isAlreadyExists else { throw error }
                 // Ours from a moment ago, or another's: then the next try takes another name.
                 let existing = try await api.get(.replicaSets, namespace: namespace, name: replicaSet.name)
-                let isOurs = existing.controllerReference?.uid == deployment.uid && DeploymentView(object: deployment).runs(existing)
+                let isOurs =
+                    existing.controllerReference?.uid == deployment.uid
+                    && DeploymentView(object: deployment).runs(existing)
                 if !isOurs { try await countCollision(deployment) }
                 cache.observe(.replicaSets, existing)
             }
@@ -69,7 +73,8 @@ struct DeploymentController: Reconciler {
             cache.observe(
                 .deployments,
                 try await api.patch(
-                    .deployments, namespace: namespace, name: deployment.name, ["metadata": ["annotations": annotations]]))
+                    .deployments, namespace: namespace, name: deployment.name,
+                    ["metadata": ["annotations": annotations]]))
         case .status(let status):
             try await writeStatus(deployment, status)
         case .countCollision:

@@ -46,7 +46,9 @@ struct DeploymentRollout {
 
     private mutating func advance() {
         let isScaling = replicaSets.contains {
-            guard $0.desiredReplicas > 0, let desired = $0.annotations[DeploymentView.desiredReplicasAnnotation] else { return false }
+            guard $0.desiredReplicas > 0, let desired = $0.annotations[DeploymentView.desiredReplicasAnnotation] else {
+                return false
+            }
             return Int(desired) != deployment.replicas
         }
         if deployment.isPaused || isScaling {
@@ -64,7 +66,8 @@ struct DeploymentRollout {
     private mutating func roll() {
         guard let index = ensureNew() else { return }
         if replicaSets[index].desiredReplicas != deployment.replicas {
-            let size = replicaSets[index].desiredReplicas > deployment.replicas ? deployment.replicas : newReplicas(index)
+            let size =
+                replicaSets[index].desiredReplicas > deployment.replicas ? deployment.replicas : newReplicas(index)
             if resize(index, to: size) { return }
         }
         let minAvailable = deployment.replicas - deployment.maxUnavailable
@@ -127,7 +130,8 @@ struct DeploymentRollout {
         var selector = deployment.object.spec["selector"] ?? [:]
         selector.set(.string(hash), at: ["matchLabels", DeploymentView.hashLabel])
         replicaSet.spec = [
-            "replicas": .int(newReplicas(nil)), "minReadySeconds": .int(deployment.minReadySeconds), "selector": selector,
+            "replicas": .int(newReplicas(nil)), "minReadySeconds": .int(deployment.minReadySeconds),
+            "selector": selector,
             "template": template,
         ]
         actions.append(.create(replicaSet))
@@ -263,7 +267,8 @@ struct DeploymentRollout {
     private mutating func writeStatus() {
         let status = DeploymentStatus(
             deployment: deployment, newReplicaSet: newReplicaSet, replicaSets: replicaSets,
-            createdName: actions.lazy.compactMap { if case .create(let made) = $0 { made.name } else { nil } }.first, now: now
+            createdName: actions.lazy.compactMap { if case .create(let made) = $0 { made.name } else { nil } }.first,
+            now: now
         ).json
         if status != deployment.object.status { actions.append(.status(status)) }
     }

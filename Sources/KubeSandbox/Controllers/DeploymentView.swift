@@ -21,7 +21,8 @@ struct DeploymentView: Sendable {
     private var bounds: (surge: Int, unavailable: Int) {
         let rolling = object.spec[path: "strategy", "rollingUpdate"]
         let surge = IntOrPercent(rolling?["maxSurge"]).resolve(total: replicas, roundUp: true, default: "25%")
-        let unavailable = IntOrPercent(rolling?["maxUnavailable"]).resolve(total: replicas, roundUp: false, default: "25%")
+        let unavailable = IntOrPercent(rolling?["maxUnavailable"]).resolve(
+            total: replicas, roundUp: false, default: "25%")
         return surge == 0 && unavailable == 0 ? (0, 1) : (surge, unavailable)
     }
     var maxSurge: Int { recreates ? 0 : bounds.surge }

@@ -23,7 +23,8 @@ struct EndpointPlan {
         }
         if groups.isEmpty { groups = [([], [])] }
         return groups.map { group in
-            let hash = DeploymentView.hash(template: [.string(service.uid), .array(group.ports)], collisions: 0).prefix(5)
+            let hash = DeploymentView.hash(template: [.string(service.uid), .array(group.ports)], collisions: 0).prefix(
+                5)
             var slice = KubeObject(.endpointSlices, namespace: service.namespace, name: "\(service.name)-\(hash)")
             slice.labels = service.labels.merging([
                 EndpointSliceController.serviceNameLabel: service.name,

@@ -17,7 +17,8 @@ struct EndpointSliceController: Reconciler {
         switch change.resource {
         case .services, .endpoints: return [object.key]
         case .endpointSlices:
-            guard object.labels[Self.managedByLabel] == Self.manager, let service = object.labels[Self.serviceNameLabel] else { return [] }
+            guard object.labels[Self.managedByLabel] == Self.manager, let service = object.labels[Self.serviceNameLabel]
+            else { return [] }
             return [ObjectKey(namespace: object.namespace, name: service)]
         default:
             return cache.list(.services, namespace: object.namespace).filter { service in
@@ -38,7 +39,7 @@ struct EndpointSliceController: Reconciler {
         guard let service = cache.get(.services, namespace: key.namespace, name: key.name), !service.isBeingDeleted,
             !(service.spec["selector"]?.stringMap ?? [:]).isEmpty
         else {
-            // The collector removes the slices of a Service that is gone; one that lost its selector keeps them, as in Kubernetes.
+            // The collector removes the slices of a Service that is gone; one that lost its selector keeps them.
             return nil
         }
         let pods = cache.list(.pods, namespace: key.namespace).filter { Self.selects(service, $0) }
@@ -70,7 +71,8 @@ struct EndpointSliceController: Reconciler {
         }
         var target = old.json
         for field in fields {
-            target[field] = field == "metadata" ? (old.json[field] ?? [:]).merging(object.json[field] ?? [:]) : object.json[field]
+            target[field] =
+                field == "metadata" ? (old.json[field] ?? [:]).merging(object.json[field] ?? [:]) : object.json[field]
         }
         guard let patch = old.json.mergePatch(to: target) else { return }
         cache.observe(resource, try await api.patch(resource, namespace: old.namespace, name: old.name, patch))

@@ -38,7 +38,9 @@ struct GarbageCollector: Sendable {
             for (resource, dependent) in dependents(of: object) { try await collect(resource, dependent) }
             // The last blocking dependent of an owner that goes in the foreground.
             for owner in object.ownerReferences {
-                if let (resource, found) = find(owner, namespace: object.namespace) { try await finish(resource, found) }
+                if let (resource, found) = find(owner, namespace: object.namespace) {
+                    try await finish(resource, found)
+                }
             }
             return
         }
@@ -94,20 +96,24 @@ struct GarbageCollector: Sendable {
                 freed.ownerReferences = dependent.ownerReferences.filter { $0.uid != object.uid }
                 let owners = freed.json[path: "metadata", "ownerReferences"] ?? .null
                 _ = try await api.patch(
-                    kind, namespace: dependent.namespace, name: dependent.name, ["metadata": ["ownerReferences": owners]])
+                    kind, namespace: dependent.namespace, name: dependent.name,
+                    ["metadata": ["ownerReferences": owners]])
             }
             try await removeFinalizer("orphan", resource, object)
         } else if object.finalizers.contains("foregroundDeletion") {
             let blocking = dependents(of: object)
             for (kind, dependent) in blocking where !dependent.isBeingDeleted {
                 try await api.delete(
-                    kind, namespace: dependent.namespace, name: dependent.name, uid: dependent.uid, propagation: "Foreground")
+                    kind, namespace: dependent.namespace, name: dependent.name, uid: dependent.uid,
+                    propagation: "Foreground")
             }
             if blocking.isEmpty { try await removeFinalizer("foregroundDeletion", resource, object) }
         }
     }
 
-    private func removeFinalizer(_ finalizer: String, _ resource: GroupVersionResource, _ object: KubeObject) async throws {
+    private func removeFinalizer(_ finalizer: String, _ resource: GroupVersionResource, _ object: KubeObject)
+        async throws
+    {
         let rest = object.finalizers.filter { $0 != finalizer }
         do {
             _ = try await api.patch(

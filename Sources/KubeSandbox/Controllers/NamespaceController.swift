@@ -1,6 +1,6 @@
 import KubeCore
 
-/// Namespaces: gives each its default ServiceAccount and the cluster's root certificate, and empties one that is deleted.
+/// Namespaces: gives each its default ServiceAccount and the cluster's root certificate; empties a deleted one.
 struct NamespaceController: Reconciler {
     let api: any ClusterAPI
     let cache: ClusterCache
@@ -65,7 +65,9 @@ struct NamespaceController: Reconciler {
         for event in try await api.list(.events, namespace: namespace.name).items {
             try await api.delete(.events, namespace: namespace.name, name: event.name)
         }
-        guard let finalizers = namespace.spec["finalizers"]?.array, finalizers.contains("kubernetes") else { return nil }
+        guard let finalizers = namespace.spec["finalizers"]?.array, finalizers.contains("kubernetes") else {
+            return nil
+        }
         var finalized = namespace
         finalized.json.set(.array(finalizers.filter { $0 != "kubernetes" }), at: ["spec", "finalizers"])
         do {

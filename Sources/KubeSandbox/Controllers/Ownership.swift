@@ -28,14 +28,18 @@ struct Ownership: Sendable {
     }
 
     @discardableResult
-    private func setOwners(_ resource: GroupVersionResource, _ object: KubeObject, _ owners: [OwnerReference]) async throws
+    private func setOwners(_ resource: GroupVersionResource, _ object: KubeObject, _ owners: [OwnerReference])
+        async throws
         -> KubeObject
     {
         var wanted = object
         wanted.ownerReferences = owners
         // The uid makes this fail when another object took the name meanwhile.
         let patch: JSONValue = [
-            "metadata": ["uid": .string(object.uid), "ownerReferences": wanted.json[path: "metadata", "ownerReferences"] ?? .null]
+            "metadata": [
+                "uid": .string(object.uid),
+                "ownerReferences": wanted.json[path: "metadata", "ownerReferences"] ?? .null,
+            ]
         ]
         let result = try await api.patch(resource, namespace: object.namespace, name: object.name, patch)
         cache.observe(resource, result)

@@ -63,14 +63,15 @@ struct ReplicaSetController: Reconciler {
         return pod
     }
 
-    /// Which pods go first: unassigned, then pending, not ready, cheap by annotation, lately ready, often restarted, young.
+    /// Which pods go first: unassigned, then pending, not ready, cheap by annotation, lately ready, restarted, young.
     static func deletionOrder(_ pods: [KubeObject]) -> [KubeObject] {
         func rank(_ pod: KubeObject) -> [Double] {
             let phase: Double = pod.podPhase == "Pending" ? 0 : pod.podPhase == "Unknown" ? 1 : 2
             let readySince = pod.podReadySince?.timeIntervalSince1970 ?? 0
             let created = pod.creationTimestamp?.timeIntervalSince1970 ?? 0
             let cost = pod.annotations["controller.kubernetes.io/pod-deletion-cost"].flatMap(Double.init) ?? 0
-            let restarts = (pod.status["containerStatuses"]?.array ?? []).compactMap { $0["restartCount"]?.int }.max() ?? 0
+            let restarts =
+                (pod.status["containerStatuses"]?.array ?? []).compactMap { $0["restartCount"]?.int }.max() ?? 0
             return [
                 pod.nodeName == nil ? 0 : 1, phase, pod.isPodReady ? 1 : 0, cost,
                 -readySince, -Double(restarts), -created,
@@ -92,7 +93,8 @@ struct ReplicaSetController: Reconciler {
             "replicas": .int(pods.count), "observedGeneration": .int(replicaSet.generation),
         ]
         for (name, count) in [
-            ("fullyLabeledReplicas", labelled.count), ("readyReplicas", ready.count), ("availableReplicas", available.count),
+            ("fullyLabeledReplicas", labelled.count), ("readyReplicas", ready.count),
+            ("availableReplicas", available.count),
         ] where count > 0 { status[name] = .int(count) }
         status["conditions"] = replicaSet.status["conditions"]
         if let patch = replicaSet.status.mergePatch(to: status) {

@@ -16,15 +16,18 @@ struct Scheduler: Reconciler {
     }
 
     func reconcile(_ key: ObjectKey) async throws -> Duration? {
-        guard let pod = cache.get(.pods, namespace: key.namespace, name: key.name), pod.nodeName == nil, !pod.isBeingDeleted
+        guard let pod = cache.get(.pods, namespace: key.namespace, name: key.name), pod.nodeName == nil,
+            !pod.isBeingDeleted
         else { return nil }
         let binding: JSONValue = [
-            "apiVersion": "v1", "kind": "Binding", "metadata": ["name": .string(pod.name), "namespace": .string(pod.namespace)],
+            "apiVersion": "v1", "kind": "Binding",
+            "metadata": ["name": .string(pod.name), "namespace": .string(pod.namespace)],
             "target": ["apiVersion": "v1", "kind": "Node", "name": .string(nodeName)],
         ]
         do {
             _ = try await api.perform(
-                APIRequest(.create, .pods, namespace: pod.namespace, name: pod.name, subresource: "binding", body: binding))
+                APIRequest(
+                    .create, .pods, namespace: pod.namespace, name: pod.name, subresource: "binding", body: binding))
         } catch {
             guard error.isNotFound || error.isConflict else { throw error }
             // Gone, or bound meanwhile; if not, the watch brings it here again.

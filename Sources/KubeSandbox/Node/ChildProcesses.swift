@@ -72,8 +72,8 @@ package final class ChildProcesses: Sendable {
         var argv = arguments.map { strdup($0) } + [nil]
         var envp = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer {
-            argv.forEach { free($0) }
-            envp.forEach { free($0) }
+            for text in argv { free(text) }
+            for text in envp { free(text) }
         }
         // Under the lock, so that the reaper knows the child before it can see it end.
         let result = state.withLock { state -> Result<(ChildProcess, Bool), SpawnError> in

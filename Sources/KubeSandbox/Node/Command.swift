@@ -73,7 +73,8 @@ extension ChildProcesses {
     ///   - input: its standard input, at most 64 KiB (a pipe's buffer).
     ///   - timeout: afterwards it is killed.
     func run(
-        _ arguments: [String], input: String = "", environment: [String: String]? = nil, timeout: Duration = .seconds(30)
+        _ arguments: [String], input: String = "", environment: [String: String]? = nil,
+        timeout: Duration = .seconds(30)
     ) async throws(SpawnError) -> CommandResult {
         let output = try Pipe()
         var descriptors: [Int32: Int32] = [1: output.writeEnd, 2: output.writeEnd]

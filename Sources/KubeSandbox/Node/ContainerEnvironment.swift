@@ -20,7 +20,9 @@ struct ContainerEnvironment {
                     if reference["optional"]?.bool ?? false { continue }
                     throw SandboxError("\(resource.kind) \"\(name)\" not found")
                 }
-                for (key, bytes) in object.fileContents { result[prefix + key] = String(decoding: bytes, as: UTF8.self) }
+                for (key, bytes) in object.fileContents {
+                    result[prefix + key] = String(decoding: bytes, as: UTF8.self)
+                }
             }
         }
         for variable in container.json["env"]?.array ?? [] {
@@ -36,7 +38,8 @@ struct ContainerEnvironment {
 
     private func value(from source: JSONValue) throws(SandboxError) -> String? {
         if let field = source["fieldRef"] {
-            return try PodFields(pod: container.pod, podIP: podIP, hostIP: hostIP).value(field["fieldPath"]?.string ?? "")
+            return try PodFields(pod: container.pod, podIP: podIP, hostIP: hostIP).value(
+                field["fieldPath"]?.string ?? "")
         }
         if source["resourceFieldRef"] != nil { return "0" }
         for (field, resource) in [("configMapKeyRef", GroupVersionResource.configMaps), ("secretKeyRef", .secrets)] {
@@ -99,6 +102,7 @@ struct PodFields {
 
     /// `key="escaped value"` lines, as kubelet writes them.
     private static func lines(_ map: [String: String]) -> String {
-        map.sorted { $0.key < $1.key }.map { "\($0.key)=\(JSONValue.string($0.value).serialized())" }.joined(separator: "\n")
+        map.sorted { $0.key < $1.key }.map { "\($0.key)=\(JSONValue.string($0.value).serialized())" }.joined(
+            separator: "\n")
     }
 }

@@ -11,7 +11,7 @@ struct LaunchedContainer: Sendable {
 
 /// Starts containers: a process in the pod's network namespace and a mount namespace of its own.
 ///
-/// One shell script does the set-up, by `nsenter`, `unshare`, `mount` and `setpriv`, each of which replaces the one before:
+/// One shell script does the set-up, by `nsenter`, `unshare`, `mount` and `setpriv`, each of which replaces the last:
 /// the process that is started is the container's. It takes about 25 ms.
 struct ContainerLauncher: Sendable {
     let processes: ChildProcesses
@@ -30,15 +30,18 @@ struct ContainerLauncher: Sendable {
         static func find() throws(SandboxError) -> Tools {
             let path = (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin:/usr/bin:/sbin:/bin"
             func tool(_ name: String, from package: String) throws(SandboxError) -> String {
-                for directory in path.split(separator: ":") where FileManager.default.isExecutableFile(atPath: "\(directory)/\(name)") {
+                for directory in path.split(separator: ":")
+                where FileManager.default.isExecutableFile(atPath: "\(directory)/\(name)") {
                     return "\(directory)/\(name)"
                 }
                 throw SandboxError("the sandbox needs '\(name)': install \(package)")
             }
             return Tools(
                 mount: try tool("mount", from: "util-linux"), unshare: try tool("unshare", from: "util-linux"),
-                nsenter: try tool("nsenter", from: "util-linux"), setpriv: try tool("setpriv", from: "util-linux (setpriv)"),
-                ip: try tool("ip", from: "iproute2"), nft: try tool("nft", from: "nftables"), shell: try tool("sh", from: "a shell"))
+                nsenter: try tool("nsenter", from: "util-linux"),
+                setpriv: try tool("setpriv", from: "util-linux (setpriv)"),
+                ip: try tool("ip", from: "iproute2"), nft: try tool("nft", from: "nftables"),
+                shell: try tool("sh", from: "a shell"))
         }
     }
 
@@ -76,7 +79,8 @@ struct ContainerLauncher: Sendable {
         arguments += [tools.unshare, "--mount", "--", tools.shell, "-c", script, container.name, place.podDirectory]
         do {
             let process = try processes.spawn(
-                arguments, environment: environment, descriptors: [1: output.stdout, 2: output.stderr, 3: started.writeEnd])
+                arguments, environment: environment,
+                descriptors: [1: output.stdout, 2: output.stderr, 3: started.writeEnd])
             return LaunchedContainer(process: process, environment: environment, started: bytes(from: started.readEnd))
         } catch {
             close(started.readEnd)
@@ -106,8 +110,8 @@ struct ContainerLauncher: Sendable {
 
     private static let privateRoots = ["/run", "/tmp", "/mnt"]
 
-    /// The set-up script; `$1` is the pod's directory. Mount sources are relative to it, because a private /tmp or /run may
-    /// cover its absolute path.
+    /// The set-up script; `$1` is the pod's directory. Mount sources are relative to it, because a private /tmp or
+    /// /run may cover its absolute path.
     private func setUp(_ container: ContainerSpec, command: [String]) throws(SandboxError) -> String {
         let mounts = container.mounts.sorted { $0.path.utf8.count < $1.path.utf8.count }
         var covered: Set<String> = ["/run"]
@@ -117,7 +121,7 @@ struct ContainerLauncher: Sendable {
                 covered.insert(root)
             } else if !FileManager.default.fileExists(atPath: path) || Self.privateRoots.contains(path) {
                 throw SandboxError(
-                    "mountPath \"\(mount.path)\": containers of the sandbox share the machine's files, so a volume can be "
+                    "mountPath \"\(mount.path)\": containers share the machine's files in the sandbox, so volumes can be "
                         + "mounted only below /run, /var/run, /tmp or /mnt, or over another path that exists")
             }
         }
@@ -132,23 +136,27 @@ struct ContainerLauncher: Sendable {
         for root in covered.sorted() {
             lines.append("\(mount) -t tmpfs -o mode=\(root == "/run" ? "755" : "1777") tmpfs \(root)")
         }
-        lines.append("mkdir /run/lock; if [ ! -L /var/run ]; then mkdir -p /var/run; \(mount) -c --bind /run /var/run; fi")
+        lines.append(
+            "mkdir /run/lock; if [ ! -L /var/run ]; then mkdir -p /var/run; \(mount) -c --bind /run /var/run; fi")
         if command.first?.hasPrefix("/run/.heddle/") ?? false {
             let target = quoted(command[0])
-            lines.append("mkdir /run/.heddle; : > \(target); \(mount) -c --bind ./images/\(quoted(container.name)) \(target)")
+            lines.append(
+                "mkdir /run/.heddle; : > \(target); \(mount) -c --bind ./images/\(quoted(container.name)) \(target)")
         }
         for (index, volume) in mounts.enumerated() {
             let source = quoted("./volumes/\(volume.volume)" + (volume.subPath.map { "/\($0)" } ?? ""))
             let target = quoted(volume.path)
             lines.append("s\(index)=\(source); t\(index)=\(target)")
             lines.append(
-                "if [ -d \"$s\(index)\" ]; then mkdir -p \"$t\(index)\"; else mkdir -p \"${t\(index)%/*}\"; : >> \"$t\(index)\"; fi")
+                "if [ -d \"$s\(index)\" ]; then mkdir -p \"$t\(index)\"; else mkdir -p \"${t\(index)%/*}\"; : >> \"$t\(index)\"; fi"
+            )
             lines.append("\(mount) -c --bind \"$s\(index)\" \"$t\(index)\"")
             if volume.isReadOnly { lines.append("\(mount) -c -o remount,bind,ro \"$t\(index)\"") }
         }
         for file in ["resolv.conf", "hosts"] {
             // Where it is a link into /run, what it led to is covered now.
-            lines.append("t=/etc/\(file); if [ -L $t ]; then t=$(readlink -m $t); mkdir -p \"${t%/*}\"; : >> \"$t\"; fi")
+            lines.append(
+                "t=/etc/\(file); if [ -L $t ]; then t=$(readlink -m $t); mkdir -p \"${t%/*}\"; : >> \"$t\"; fi")
             lines.append("\(mount) -c --bind ./etc/\(file) \"$t\"")
         }
         lines.append("cd \(quoted(container.workingDirectory))")

@@ -108,7 +108,9 @@ final class ContainerLog: Sendable {
                 defer { close(file) }
                 func drain() {
                     var buffer = [UInt8](repeating: 0, count: 65_536)
-                    while case let count = read(file, &buffer, buffer.count), count > 0 { continuation.yield(Array(buffer[..<count])) }
+                    while case let count = read(file, &buffer, buffer.count), count > 0 {
+                        continuation.yield(Array(buffer[..<count]))
+                    }
                 }
                 drain()
                 for await _ in bell.stream { drain() }
@@ -127,6 +129,7 @@ final class ContainerLog: Sendable {
         let now = Date()
         let nanoseconds = Int((now.timeIntervalSince1970.truncatingRemainder(dividingBy: 1)) * 1e9)
         let digits = String(nanoseconds)
-        return KubeTime.format(now).dropLast() + "." + String(repeating: "0", count: max(0, 9 - digits.utf8.count)) + digits + "Z"
+        return KubeTime.format(now).dropLast() + "." + String(repeating: "0", count: max(0, 9 - digits.utf8.count))
+            + digits + "Z"
     }
 }

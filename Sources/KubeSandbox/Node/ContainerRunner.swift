@@ -73,7 +73,8 @@ final class ContainerRunner: Sendable {
         do {
             launched = try launch()
         } catch {
-            let reason = (error as? SandboxError)?.description.hasPrefix("no local program") ?? false
+            let reason =
+                (error as? SandboxError)?.description.hasPrefix("no local program") ?? false
                 ? "ErrImagePull" : "CreateContainerConfigError"
             if worker.change(spec.name, { $0.state = .waiting(reason: reason, message: "\(error)") }) {
                 await node.event(spec.pod, type: "Warning", reason: "Failed", "Error: \(error)")
@@ -166,7 +167,9 @@ final class ContainerRunner: Sendable {
         hasStarted.open()
         await withDiscardingTaskGroup { group in
             if let readiness { group.addTask { await self.follow(readiness, .readiness, launched) } }
-            if let liveness = spec.probe(.liveness) { group.addTask { await self.follow(liveness, .liveness, launched) } }
+            if let liveness = spec.probe(.liveness) {
+                group.addTask { await self.follow(liveness, .liveness, launched) }
+            }
         }
     }
 
@@ -200,14 +203,17 @@ final class ContainerRunner: Sendable {
                         worker.change(spec.name) { $0.isReady = false }
                     } else if !isStopping {
                         await node.event(
-                            spec.pod, reason: "Killing", "Container \(spec.name) failed liveness probe, will be restarted")
+                            spec.pod, reason: "Killing",
+                            "Container \(spec.name) failed liveness probe, will be restarted")
                         end(launched, verdict: "liveness probe failed: \(failure)")
                         return
                     }
                 }
             } else {
                 (successes, failures) = (successes + 1, 0)
-                if kind == .readiness, successes >= probe.successThreshold { worker.change(spec.name) { $0.isReady = true } }
+                if kind == .readiness, successes >= probe.successThreshold {
+                    worker.change(spec.name) { $0.isReady = true }
+                }
             }
             try? await Task.sleep(for: probe.period)
         }

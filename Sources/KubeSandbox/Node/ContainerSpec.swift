@@ -13,8 +13,12 @@ struct ContainerSpec: Sendable {
     var command: [String] { json["command"]?.array?.compactMap(\.string) ?? [] }
     var arguments: [String] { json["args"]?.array?.compactMap(\.string) ?? [] }
     var workingDirectory: String { json["workingDir"]?.string.flatMap { $0.isEmpty ? nil : $0 } ?? "/" }
-    var userID: Int { (json[path: "securityContext", "runAsUser"] ?? pod.spec[path: "securityContext", "runAsUser"])?.int ?? 0 }
-    var groupID: Int { (json[path: "securityContext", "runAsGroup"] ?? pod.spec[path: "securityContext", "runAsGroup"])?.int ?? userID }
+    var userID: Int {
+        (json[path: "securityContext", "runAsUser"] ?? pod.spec[path: "securityContext", "runAsUser"])?.int ?? 0
+    }
+    var groupID: Int {
+        (json[path: "securityContext", "runAsGroup"] ?? pod.spec[path: "securityContext", "runAsGroup"])?.int ?? userID
+    }
     var mounts: [VolumeMount] { (json["volumeMounts"]?.array ?? []).map(VolumeMount.init) }
 
     func probe(_ kind: ProbeKind) -> Probe? { json[kind.rawValue].map { Probe($0, container: self) } }
@@ -42,7 +46,9 @@ struct ContainerSpec: Sendable {
         let initial = (pod.spec["initContainers"]?.array ?? []).map { json in
             ContainerSpec(role: json["restartPolicy"]?.string == "Always" ? .sidecar : .initial, json: json, pod: pod)
         }
-        let applications = (pod.spec["containers"]?.array ?? []).map { ContainerSpec(role: .application, json: $0, pod: pod) }
+        let applications = (pod.spec["containers"]?.array ?? []).map {
+            ContainerSpec(role: .application, json: $0, pod: pod)
+        }
         return (initial, applications)
     }
 }

@@ -1,7 +1,13 @@
 /// A DNS message as far as the cluster's server needs it (RFC 1035): one question, and address answers.
 struct DNSMessage: Equatable {
     enum RecordType { static let a: UInt16 = 1, aaaa: UInt16 = 28, srv: UInt16 = 33, any: UInt16 = 255 }
-    enum ResponseCode: UInt8 { case noError = 0, formatError = 1, nameError = 3, notImplemented = 4, refused = 5 }
+    enum ResponseCode: UInt8 {
+        case noError = 0
+        case formatError = 1
+        case nameError = 3
+        case notImplemented = 4
+        case refused = 5
+    }
 
     struct Question: Equatable {
         /// Lower case, without the final dot.
@@ -40,7 +46,8 @@ struct DNSMessage: Equatable {
 
     /// The response with these IPv4 addresses.
     /// - Parameter limit: bytes that the transport carries; beyond them the answer is marked as truncated.
-    func response(_ code: ResponseCode, addresses: [String] = [], ttlSeconds: UInt8 = 5, limit: Int = 65_535) -> [UInt8] {
+    func response(_ code: ResponseCode, addresses: [String] = [], ttlSeconds: UInt8 = 5, limit: Int = 65_535) -> [UInt8]
+    {
         let head = 12 + (question?.bytes.count ?? 0)
         let records = addresses.compactMap { address -> [UInt8]? in
             let parts = address.split(separator: ".").compactMap { UInt8($0) }

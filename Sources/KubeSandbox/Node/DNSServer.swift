@@ -14,13 +14,17 @@ struct DNSServer: Sendable {
         let names = names
         let udp = try await DatagramBootstrap(group: group)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(DatagramAnswers(names: names)) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(DatagramAnswers(names: names))
+                }
             }
             .bind(host: host, port: port).get()
         let tcp = try await ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(StreamAnswers(names: names)) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(StreamAnswers(names: names))
+                }
             }
             .bind(host: host, port: port).get()
         ready.open()
@@ -42,7 +46,8 @@ private final class DatagramAnswers: ChannelInboundHandler {
         let envelope = unwrapInboundIn(data)
         guard let answer = names.answer(Array(envelope.data.readableBytesView), limit: 512) else { return }
         context.writeAndFlush(
-            wrapOutboundOut(AddressedEnvelope(remoteAddress: envelope.remoteAddress, data: ByteBuffer(bytes: answer))), promise: nil)
+            wrapOutboundOut(AddressedEnvelope(remoteAddress: envelope.remoteAddress, data: ByteBuffer(bytes: answer))),
+            promise: nil)
     }
 
     // A peer that is gone answers with ICMP; the socket goes on.

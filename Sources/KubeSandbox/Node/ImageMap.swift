@@ -13,7 +13,7 @@ package struct ImageMap: Sendable {
 
     /// What a container runs; nil when its image is not mapped.
     ///
-    /// As in Kubernetes `command` replaces the image's entry point, which is the mapped program, and `arguments` follow.
+    /// As in Kubernetes `command` replaces the image's entry point, the mapped program, and `arguments` follow.
     /// A command whose base name is a mapped image's name means that program, whatever directory it names.
     package func commandLine(image: String, command: [String], arguments: [String]) -> [String]? {
         guard let entrypoint = programs[Self.name(of: image)] else { return nil }

@@ -62,7 +62,8 @@ struct Kubelet: Sendable {
     private func writeStatus() async throws {
         let now = KubeTime.format(Date())
         let conditions: [(String, String, String)] = [
-            ("MemoryPressure", "False", "KubeletHasSufficientMemory"), ("DiskPressure", "False", "KubeletHasNoDiskPressure"),
+            ("MemoryPressure", "False", "KubeletHasSufficientMemory"),
+            ("DiskPressure", "False", "KubeletHasNoDiskPressure"),
             ("PIDPressure", "False", "KubeletHasSufficientPID"), ("Ready", "True", "KubeletReady"),
         ]
         let size: JSONValue = [
@@ -81,14 +82,17 @@ struct Kubelet: Sendable {
                     "conditions": .array(
                         conditions.map { type, status, reason in
                             [
-                                "type": .string(type), "status": .string(status), "reason": .string(reason), "message": "",
+                                "type": .string(type), "status": .string(status), "reason": .string(reason),
+                                "message": "",
                                 "lastHeartbeatTime": .string(now), "lastTransitionTime": .string(now),
                             ]
                         }),
                     "nodeInfo": [
-                        "kubeletVersion": "v1.32.0-heddle", "kubeProxyVersion": "v1.32.0-heddle", "operatingSystem": "linux",
+                        "kubeletVersion": "v1.32.0-heddle", "kubeProxyVersion": "v1.32.0-heddle",
+                        "operatingSystem": "linux",
                         "architecture": .string(Self.architecture), "containerRuntimeVersion": "heddle://sandbox",
-                        "osImage": "Heddle sandbox", "kernelVersion": "", "machineID": "", "systemUUID": "", "bootID": "",
+                        "osImage": "Heddle sandbox", "kernelVersion": "", "machineID": "", "systemUUID": "",
+                        "bootID": "",
                     ],
                 ]
             ])

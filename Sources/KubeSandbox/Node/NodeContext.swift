@@ -22,7 +22,8 @@ struct NodeContext: Sendable {
     func event(_ pod: KubeObject, type: String = "Normal", reason: String, _ message: String) async {
         let now = KubeTime.format(Date())
         var event = KubeObject(
-            .events, namespace: pod.namespace, name: "\(pod.name).\(String(UInt64.random(in: 1...UInt64.max), radix: 16))")
+            .events, namespace: pod.namespace,
+            name: "\(pod.name).\(String(UInt64.random(in: 1...UInt64.max), radix: 16))")
         event.json.set(
             [
                 "apiVersion": "v1", "kind": "Pod", "name": .string(pod.name), "namespace": .string(pod.namespace),
@@ -37,7 +38,8 @@ struct NodeContext: Sendable {
         do {
             _ = try await api.create(.events, event)
         } catch {
-            logger.debug("event was not written", metadata: ["object": "\(pod.key)", "reason": "\(reason)", "error": "\(error)"])
+            logger.debug(
+                "event was not written", metadata: ["object": "\(pod.key)", "reason": "\(reason)", "error": "\(error)"])
         }
     }
 }

@@ -61,7 +61,8 @@ final class NodeNetwork: Sendable {
         }
         guard number < 65_000 else { throw SandboxError("the node has no free pod address") }
         let network = PodNetwork(
-            address: "10.244.\(number / 256).\(number % 256)", namespace: "pod\(number)", interface: "veth\(number)", number: number)
+            address: "10.244.\(number / 256).\(number % 256)", namespace: "pod\(number)", interface: "veth\(number)",
+            number: number)
         try await processes.require(["ip", "netns", "add", network.namespace])
         try await processes.require(
             ["ip", "-batch", "-"],

@@ -7,7 +7,10 @@ struct PodFiles {
     let podIP: String
 
     var hosts: String {
-        var lines = ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", "\(podIP)\t\(pod.spec["hostname"]?.string ?? pod.name)"]
+        var lines = [
+            "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback",
+            "\(podIP)\t\(pod.spec["hostname"]?.string ?? pod.name)",
+        ]
         for alias in pod.spec["hostAliases"]?.array ?? [] {
             let names = alias["hostnames"]?.array?.compactMap(\.string) ?? []
             if let ip = alias["ip"]?.string, !names.isEmpty { lines.append("\(ip)\t\(names.joined(separator: "\t"))") }
@@ -17,7 +20,8 @@ struct PodFiles {
 
     var resolver: String {
         let domain = ClusterNames.domain
-        return "nameserver \(NodeAddresses.node)\nsearch \(pod.namespace).svc.\(domain) svc.\(domain) \(domain)\noptions ndots:5\n"
+        return
+            "nameserver \(NodeAddresses.node)\nsearch \(pod.namespace).svc.\(domain) svc.\(domain) \(domain)\noptions ndots:5\n"
     }
 
     func write(to directory: String) throws {
@@ -48,7 +52,8 @@ enum ServiceAccountMount {
                     let mounts = container["volumeMounts"]?.array ?? []
                     guard !mounts.contains(where: { $0["mountPath"]?.string == path }) else { return container }
                     isUsed = true
-                    container["volumeMounts"] = .array(mounts + [["name": .string(volume), "mountPath": .string(path), "readOnly": true]])
+                    container["volumeMounts"] = .array(
+                        mounts + [["name": .string(volume), "mountPath": .string(path), "readOnly": true]])
                     return container
                 })
         }
@@ -60,8 +65,16 @@ enum ServiceAccountMount {
                     "projected": [
                         "sources": [
                             ["serviceAccountToken": ["path": "token", "expirationSeconds": 3607]],
-                            ["configMap": ["name": .string(NamespaceController.rootCertificateName), "optional": true]],
-                            ["downwardAPI": ["items": [["path": "namespace", "fieldRef": ["fieldPath": "metadata.namespace"]]]]],
+                            [
+                                "configMap": [
+                                    "name": .string(NamespaceController.rootCertificateName), "optional": true,
+                                ]
+                            ],
+                            [
+                                "downwardAPI": [
+                                    "items": [["path": "namespace", "fieldRef": ["fieldPath": "metadata.namespace"]]]
+                                ]
+                            ],
                         ]
                     ],
                 ]
@@ -76,7 +89,9 @@ extension SandboxNamespace {
     package static func podAddress(namespace: String, name: String, directory: String) -> String? {
         let pods = (try? FileManager.default.contentsOfDirectory(atPath: directory + "/pods")) ?? []
         for uid in pods {
-            guard let text = try? String(contentsOfFile: "\(directory)/pods/\(uid)/etc/address", encoding: .utf8) else { continue }
+            guard let text = try? String(contentsOfFile: "\(directory)/pods/\(uid)/etc/address", encoding: .utf8) else {
+                continue
+            }
             let words = text.split(separator: " ").map(String.init)
             if words.count == 2, words[0] == "\(namespace)/\(name)" { return words[1] }
         }

@@ -86,7 +86,8 @@ struct PodStatus {
         guard runtime.isInitialized else { return "Pending" }
         let applications = specs.applications.map(container)
         guard applications.allSatisfy(\.isOver) else {
-            return applications.contains { $0.isRunning || $0.termination != nil || $0.last != nil } ? "Running" : "Pending"
+            return applications.contains { $0.isRunning || $0.termination != nil || $0.last != nil }
+                ? "Running" : "Pending"
         }
         return applications.allSatisfy { ($0.termination ?? $0.last)?.exit.code == 0 } ? "Succeeded" : "Failed"
     }
@@ -103,12 +104,16 @@ struct PodStatus {
 
         var own: [(type: String, isTrue: Bool, reason: String, message: String)] = [
             ("PodReadyToStartContainers", !runtime.podIP.isEmpty && !isDone, "", ""),
-            ("Initialized", runtime.isInitialized, "ContainersNotInitialized", "containers with incomplete status: [\(list)]"),
+            (
+                "Initialized", runtime.isInitialized, "ContainersNotInitialized",
+                "containers with incomplete status: [\(list)]"
+            ),
         ]
         let areReady = unready.isEmpty && runtime.isInitialized && !isDone
         let notReady = isDone ? (completed, "") : ("ContainersNotReady", "containers with unready status: [\(list)]")
         own.append(("ContainersReady", areReady, notReady.0, notReady.1))
-        let gate = areReady && !closed.isEmpty ? ("ReadinessGatesNotReady", "readiness gates not true: \(closed)") : notReady
+        let gate =
+            areReady && !closed.isEmpty ? ("ReadinessGatesNotReady", "readiness gates not true: \(closed)") : notReady
         own.append(("Ready", areReady && closed.isEmpty, gate.0, gate.1))
         own.append(("PodScheduled", true, "", ""))
 
@@ -134,9 +139,11 @@ struct PodStatus {
     private func containerStatus(_ spec: ContainerSpec) -> JSONValue {
         let container = container(spec)
         // An init container is ready when it has done its work.
-        let isReady = spec.role == .initial ? container.termination?.exit == .exited(0) : container.isReady && container.isRunning
+        let isReady =
+            spec.role == .initial ? container.termination?.exit == .exited(0) : container.isReady && container.isRunning
         var status: JSONValue = [
-            "name": .string(spec.name), "image": .string(spec.image), "imageID": .string(container.id.isEmpty ? "" : spec.image),
+            "name": .string(spec.name), "image": .string(spec.image),
+            "imageID": .string(container.id.isEmpty ? "" : spec.image),
             "ready": .bool(isReady), "started": .bool(container.isStarted && container.isRunning),
             "restartCount": .int(container.restarts), "state": Self.state(container.state),
             "lastState": container.last.map { Self.state(.terminated($0)) } ?? [:],
@@ -156,7 +163,8 @@ struct PodStatus {
         case .terminated(let end):
             var body: JSONValue = [
                 "exitCode": .int(end.exit.code), "reason": .string(end.reason),
-                "startedAt": .string(KubeTime.format(end.startedAt)), "finishedAt": .string(KubeTime.format(end.finishedAt)),
+                "startedAt": .string(KubeTime.format(end.startedAt)),
+                "finishedAt": .string(KubeTime.format(end.finishedAt)),
                 "containerID": .string(end.containerID),
             ]
             if case .signalled(let signal) = end.exit { body["signal"] = .int(Int(signal)) }

@@ -8,7 +8,9 @@ extension KubeObject {
         for (key, value) in json["data"]?.stringMap ?? [:] {
             result[key] = kind == "Secret" ? Data(base64Encoded: value).map(Array.init) ?? [] : Array(value.utf8)
         }
-        for (key, value) in json["binaryData"]?.stringMap ?? [:] { result[key] = Data(base64Encoded: value).map(Array.init) ?? [] }
+        for (key, value) in json["binaryData"]?.stringMap ?? [:] {
+            result[key] = Data(base64Encoded: value).map(Array.init) ?? []
+        }
         for (key, value) in json["stringData"]?.stringMap ?? [:] { result[key] = Array(value.utf8) }
         return result
     }
@@ -71,7 +73,8 @@ struct PodVolumes {
             sources = [volume]
         } else {
             let kinds = (volume.object ?? [:]).keys.filter { $0 != "name" }.sorted().joined(separator: ", ")
-            throw SandboxError("the sandbox offers emptyDir, configMap, secret, downwardAPI and projected, not \(kinds)")
+            throw SandboxError(
+                "the sandbox offers emptyDir, configMap, secret, downwardAPI and projected, not \(kinds)")
         }
         for source in sources {
             let (part, next) = try await contents(of: source, for: pod)
@@ -129,7 +132,7 @@ struct PodVolumes {
     }
 }
 
-/// A directory whose files change all at once: they are links through `..data`, which is swapped by one rename, as in kubelet.
+/// A directory whose files change all at once: links through `..data`, which is swapped by one rename, as in kubelet.
 struct AtomicDirectory {
     let path: String
 
@@ -170,9 +173,12 @@ struct AtomicDirectory {
     private func holds(_ files: [String: [UInt8]], in data: String) -> Bool {
         let present = FileManager.default.subpaths(atPath: data + "/")?.filter { name in
             var isDirectory: ObjCBool = false
-            return FileManager.default.fileExists(atPath: "\(data)/\(name)", isDirectory: &isDirectory) && !isDirectory.boolValue
+            return FileManager.default.fileExists(atPath: "\(data)/\(name)", isDirectory: &isDirectory)
+                && !isDirectory.boolValue
         }
         guard Set(present ?? []) == Set(files.keys) else { return false }
-        return files.allSatisfy { FileManager.default.contents(atPath: "\(data)/\($0.key)").map(Array.init) == $0.value }
+        return files.allSatisfy {
+            FileManager.default.contents(atPath: "\(data)/\($0.key)").map(Array.init) == $0.value
+        }
     }
 }

@@ -213,10 +213,13 @@ final class PodWorker: Sendable {
             for await _ in sourcesBell.rings {
                 var next = Duration.seconds(5)
                 do {
-                    guard let renewal = try await volumes.update(for: ServiceAccountMount.adding(to: pod)) else { continue }
+                    guard let renewal = try await volumes.update(for: ServiceAccountMount.adding(to: pod)) else {
+                        continue
+                    }
                     next = max(renewal, .seconds(1))
                 } catch {
-                    node.logger.debug("volumes keep their old content", metadata: ["object": "\(key)", "error": "\(error)"])
+                    node.logger.debug(
+                        "volumes keep their old content", metadata: ["object": "\(key)", "error": "\(error)"])
                 }
                 let due = ContinuousClock.now + next
                 guard timer <= .now || due < timer else { continue }
@@ -263,14 +266,15 @@ final class PodWorker: Sendable {
         node.logs.forget(key)
         guard !Task.isCancelled else { return }
         let options: JSONValue = [
-            "apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0, "preconditions": ["uid": .string(uid)],
+            "apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0,
+            "preconditions": ["uid": .string(uid)],
         ]
         for _ in 0..<50 where !Task.isCancelled {
             do {
                 _ = try await node.api.perform(
                     APIRequest(.delete, .pods, namespace: key.namespace, name: key.name, body: options))
                 return
-            } catch where error.isRetryable {
+            } catch  where error.isRetryable {
                 try? await Task.sleep(for: .milliseconds(200))
             } catch {
                 // Gone, or another pod has the name.
@@ -303,7 +307,7 @@ final class PodWorker: Sendable {
                 if (Int(latest.resourceVersion) ?? 0) < (Int(written.resourceVersion) ?? 0) { latest = written }
             }
             node.cache.observe(.pods, written)
-        } catch where error.isNotFound || error.isConflict {
+        } catch  where error.isNotFound || error.isConflict {
             // Deleted meanwhile; the watch says so.
         } catch {
             node.logger.debug("status was not written", metadata: ["object": "\(key)", "error": "\(error)"])

@@ -40,7 +40,8 @@ struct PortRelay: Sendable {
 extension PortRelay {
     fileprivate var address: SocketAddress? {
         if ServiceRules.isIPv4(target.host) { return try? SocketAddress(ipAddress: target.host, port: target.port) }
-        guard case .addresses(let found) = names.resolve("\(target.host).svc.\(ClusterNames.domain)"), let first = found.first
+        guard case .addresses(let found) = names.resolve("\(target.host).svc.\(ClusterNames.domain)"),
+            let first = found.first
         else { return nil }
         return try? SocketAddress(ipAddress: first, port: target.port)
     }
@@ -89,7 +90,9 @@ private final class RelayHandler: ChannelDuplexHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case ChannelEvent.inputClosed? = event as? ChannelEvent { partner?.context?.close(mode: .output, promise: nil) }
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent {
+            partner?.context?.close(mode: .output, promise: nil)
+        }
     }
 
     func channelInactive(context: ChannelHandlerContext) { partner?.context?.close(promise: nil) }

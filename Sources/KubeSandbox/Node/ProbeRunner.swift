@@ -23,7 +23,9 @@ struct ProbeRunner: Sendable {
     }
 
     /// Nil when the probe succeeds, else why it failed.
-    func check(_ action: JSONValue, _ container: ContainerSpec, podIP: String, running: LaunchedContainer, timeout: Duration) async
+    func check(
+        _ action: JSONValue, _ container: ContainerSpec, podIP: String, running: LaunchedContainer, timeout: Duration
+    ) async
         -> String?
     {
         if let http = action["httpGet"] { return await get(http, container, podIP: podIP, timeout: timeout) }
@@ -60,7 +62,9 @@ struct ProbeRunner: Sendable {
     private func connect(to host: String, _ port: Int?, timeout: Duration) async -> String? {
         guard let port else { return "the probe names no port of the container" }
         do {
-            let channel = try await ClientBootstrap(group: group).connectTimeout(TimeAmount(timeout)).connect(host: host, port: port).get()
+            let channel = try await ClientBootstrap(group: group).connectTimeout(TimeAmount(timeout)).connect(
+                host: host, port: port
+            ).get()
             try? await channel.close()
             return nil
         } catch {
@@ -75,14 +79,16 @@ struct ProbeRunner: Sendable {
             let result = try await processes.run(
                 launcher.executing(command, in: running.process, of: container), environment: running.environment,
                 timeout: timeout)
-            return result.isSuccess ? nil : "command \(command) ended with \(result.exit.code): \(result.output.prefix(500))"
+            return result.isSuccess
+                ? nil : "command \(command) ended with \(result.exit.code): \(result.output.prefix(500))"
         } catch {
             return "\(error)"
         }
     }
 
     /// Runs a lifecycle hook; nil when it succeeded.
-    func run(hook: JSONValue, _ container: ContainerSpec, podIP: String, running: LaunchedContainer, timeout: Duration) async
+    func run(hook: JSONValue, _ container: ContainerSpec, podIP: String, running: LaunchedContainer, timeout: Duration)
+        async
         -> String?
     {
         if let seconds = hook[path: "sleep", "seconds"]?.int {

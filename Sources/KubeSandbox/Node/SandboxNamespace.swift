@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -6,11 +7,16 @@ import Foundation
     import Musl
 #endif
 
+/// The first process inside, for the signal handlers outside; 0 until it is known.
+private let innerProcess = Atomic<Int32>(0)
+/// A signal that came before that.
+private let earlySignal = Atomic<Int32>(0)
+
 /// The private network, mount and PID namespaces in which the whole sandbox lives.
 ///
-/// A program that wants a sandbox calls `enter` first of all, while it has one thread. The first time it does not return:
+/// A program that wants a sandbox calls `enter` first of all, while it has one thread. Outside it does not return:
 /// the program starts itself again inside new namespaces, passes signals on, and ends with the inner one's status. The
-/// kernel kills every process of the sandbox when its first one ends, and that one when this process ends, however it does.
+/// kernel kills every process of the sandbox when its first one ends, and that one when this process ends, however it ends.
 package enum SandboxNamespace {
     /// A port of this machine that leads into the sandbox: `HOSTPORT:HOST:PORT`.
     package struct Publication: Sendable, Hashable {
@@ -28,7 +34,9 @@ package enum SandboxNamespace {
 
         package init?(_ text: String) {
             let parts = text.split(separator: ":").map(String.init)
-            guard parts.count == 3, let hostPort = UInt16(parts[0]), let port = UInt16(parts[2]), port > 0 else { return nil }
+            guard parts.count == 3, let hostPort = UInt16(parts[0]), let port = UInt16(parts[2]), port > 0 else {
+                return nil
+            }
             self.init(hostPort: Int(hostPort), host: parts[1], port: Int(port))
         }
     }
@@ -59,7 +67,9 @@ package enum SandboxNamespace {
     ///   - directory: gets the file `sandbox.pid`, by which `exec` finds the namespaces.
     /// - Returns: only inside.
     /// - Throws: `SandboxError` when a port is taken, or when the machine does not offer what is needed.
-    package static func enter(publishing: [Publication], apiPort: Int = 0, directory: String) throws(SandboxError) -> Inside {
+    package static func enter(publishing: [Publication], apiPort: Int = 0, directory: String) throws(SandboxError)
+        -> Inside
+    {
         if let state = ProcessInfo.processInfo.environment[marker] { return inside(state) }
         let api = Publication(hostPort: apiPort, host: NodeAddresses.node, port: innerAPIPort)
         var entries: [String] = []
@@ -67,7 +77,8 @@ package enum SandboxNamespace {
             let (listener, port) = try listen(publication.hostPort)
             entries.append("\(listener)/\(port)/\(publication.host)/\(publication.port)")
         }
-        let program = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        let program =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         let code = try run(
             try command() + [program] + CommandLine.arguments.dropFirst(), state: entries.joined(separator: ","),
             directory: directory)
@@ -76,7 +87,9 @@ package enum SandboxNamespace {
 
     /// The command line that runs another command inside the sandbox that lives in a directory.
     /// - Parameter pod: the network namespace of this pod's address instead of the node's.
-    package static func executing(_ command: [String], directory: String, podIP: String? = nil) throws(SandboxError) -> [String] {
+    package static func executing(_ command: [String], directory: String, podIP: String? = nil) throws(SandboxError)
+        -> [String]
+    {
         guard let text = try? String(contentsOfFile: directory + "/sandbox.pid", encoding: .utf8),
             let pid = Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)), kill(pid, 0) == 0
         else { throw SandboxError("no sandbox runs in \(directory)") }
@@ -86,7 +99,9 @@ package enum SandboxNamespace {
         if let podIP {
             let parts = podIP.split(separator: ".").compactMap { Int($0) }
             guard parts.count == 4 else { throw SandboxError("the pod has no address yet") }
-            if podIP != NodeAddresses.node { arguments += ["nsenter", "--net=/run/netns/pod\(parts[2] * 256 + parts[3])", "--"] }
+            if podIP != NodeAddresses.node {
+                arguments += ["nsenter", "--net=/run/netns/pod\(parts[2] * 256 + parts[3])", "--"]
+            }
         }
         return arguments + command
     }
@@ -109,7 +124,9 @@ package enum SandboxNamespace {
         guard hasRange, hasTool else {
             throw SandboxError(
                 "without root the sandbox needs subordinate user ids for Envoy's own user: "
-                    + (hasTool ? "add a line for \(name) to /etc/subuid and /etc/subgid" : "install newuidmap (Debian: uidmap)")
+                    + (hasTool
+                        ? "add a line for \(name) to /etc/subuid and /etc/subgid"
+                        : "install newuidmap (Debian: uidmap)")
                     + ", or run it as root")
         }
         return base + ["--user", "--map-root-user", "--map-auto"] + namespaces
@@ -138,46 +155,52 @@ package enum SandboxNamespace {
 
     /// Starts the command, passes signals on to the program inside, and returns its status.
     private static func run(_ arguments: [String], state: String, directory: String) throws(SandboxError) -> Int32 {
-        var waited = sigset_t()
-        sigemptyset(&waited)
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGCHLD] { sigaddset(&waited, signal) }
-        pthread_sigmask(SIG_BLOCK, &waited, nil)
-
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        var none = sigset_t()
-        sigemptyset(&none)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setflags(&attributes, 0x08)
+        var handled = sigset_t()
+        sigemptyset(&handled)
+        for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&handled, signal) }
+        posix_spawnattr_setsigdefault(&attributes, &handled)
+        posix_spawnattr_setflags(&attributes, 0x04)
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            // `unshare` itself lets no signal through. Only what is safe in a signal handler.
+            signal(number) { number in
+                let inner = innerProcess.load(ordering: .relaxed)
+                if inner > 0 { kill(inner, number) } else { earlySignal.store(number, ordering: .relaxed) }
+            }
+        }
         var environment = ProcessInfo.processInfo.environment
         environment[marker] = state.isEmpty ? "-" : state
         var argv = arguments.map { strdup($0) } + [nil]
         var envp = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer {
-            argv.forEach { free($0) }
-            envp.forEach { free($0) }
+            for text in argv { free(text) }
+            for text in envp { free(text) }
         }
         var pid: pid_t = 0
         let code = posix_spawnp(&pid, argv[0] ?? strdup(""), nil, &attributes, &argv, &envp)
         guard code == 0 else {
-            throw SandboxError("cannot start \(arguments[0]): \(String(cString: strerror(code))); the sandbox needs util-linux")
+            throw SandboxError(
+                "cannot start \(arguments[0]): \(String(cString: strerror(code))); the sandbox needs util-linux")
         }
         try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         try? "\(pid)\n".write(toFile: directory + "/sandbox.pid", atomically: true, encoding: .utf8)
         defer { unlink(directory + "/sandbox.pid") }
-        while true {
-            var signal: Int32 = 0
-            sigwait(&waited, &signal)
-            guard signal == SIGCHLD else {
-                // `unshare` itself lets no signal through.
-                if let inner = child(of: pid) { kill(inner, signal) }
-                continue
+        for _ in 0..<400 {
+            if let inner = child(of: pid) {
+                innerProcess.store(inner, ordering: .relaxed)
+                let early = earlySignal.load(ordering: .relaxed)
+                if early > 0 { kill(inner, early) }
+                break
             }
-            var status: Int32 = 0
-            guard waitpid(pid, &status, WNOHANG) == pid else { continue }
-            return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
+            // Not there yet, or already over.
+            if kill(pid, 0) != 0 { break }
+            usleep(5_000)
         }
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        return status & 0x7f == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
     }
 
     private static func child(of parent: pid_t) -> pid_t? {
@@ -198,7 +221,9 @@ package enum SandboxNamespace {
         var inside = Inside()
         for (index, entry) in state.split(separator: ",").enumerated() {
             let parts = entry.split(separator: "/").map(String.init)
-            guard parts.count == 4, let listener = Int32(parts[0]), let hostPort = Int(parts[1]), let port = Int(parts[3]) else { continue }
+            guard parts.count == 4, let listener = Int32(parts[0]), let hostPort = Int(parts[1]),
+                let port = Int(parts[3])
+            else { continue }
             _ = fcntl(listener, F_SETFD, FD_CLOEXEC)
             inside.relays.append((listener, Publication(hostPort: hostPort, host: parts[2], port: port)))
             if index == 0 { inside.apiPort = hostPort }

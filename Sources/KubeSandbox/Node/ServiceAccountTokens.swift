@@ -37,7 +37,9 @@ final class ServiceAccountTokens: Sendable {
                 .create, .serviceAccounts, namespace: pod.namespace, name: account, subresource: "token",
                 body: ["apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec]))
         guard let text = answer[path: "status", "token"]?.string else {
-            throw APIError(code: 500, reason: "InternalError", message: "the TokenRequest for \(account) has no token in its answer")
+            throw APIError(
+                code: 500, reason: "InternalError",
+                message: "the TokenRequest for \(account) has no token in its answer")
         }
         let expiry = answer[path: "status", "expirationTimestamp"]?.string.flatMap(KubeTime.parse)
         let life = max(1, expiry?.timeIntervalSinceNow ?? Double(seconds))

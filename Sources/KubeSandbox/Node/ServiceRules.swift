@@ -1,6 +1,6 @@
 import KubeCore
 
-/// From Services and EndpointSlices to the node's nftables rules, as kube-proxy has them: one table, replaced as a whole.
+/// From Services and EndpointSlices to the node's nftables rules, as kube-proxy: one table, replaced as a whole.
 struct ServiceRules {
     struct Endpoint: Hashable, Comparable {
         var address: String
@@ -36,7 +36,8 @@ struct ServiceRules {
     /// Ready endpoints of a slice for a Service's port; a slice's port is the Service's by name.
     private static func endpoints(_ slice: KubeObject, port: JSONValue) -> [Endpoint] {
         let match = slice.json["ports"]?.array?.first {
-            ($0["name"]?.string ?? "") == (port["name"]?.string ?? "") && ($0["protocol"] ?? "TCP") == (port["protocol"] ?? "TCP")
+            ($0["name"]?.string ?? "") == (port["name"]?.string ?? "")
+                && ($0["protocol"] ?? "TCP") == (port["protocol"] ?? "TCP")
         }
         guard let number = match?["port"]?.int else { return [] }
         return (slice.json["endpoints"]?.array ?? []).filter { $0[path: "conditions", "ready"]?.bool ?? true }

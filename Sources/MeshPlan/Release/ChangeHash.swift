@@ -1,4 +1,4 @@
-package import HeddleAPI
+import HeddleAPI
 package import KubeCore
 
 /// Tells pod templates apart as releases see them: `v1:` and 16 hexadecimal digits.

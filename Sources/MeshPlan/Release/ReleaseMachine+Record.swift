@@ -63,7 +63,7 @@ extension ReleaseMachine {
 
 extension DecisionRecord {
     /// The record of a metric's judgement.
-    package init(_ judgement: Judgement, subject: String, action: String, at: Timestamp) {
+    init(_ judgement: Judgement, subject: String, action: String, at: Timestamp) {
         let verdict: DecisionRecord.Verdict =
             switch judgement.verdict {
             case .pass: .pass

@@ -21,7 +21,7 @@ struct AdoptionMachineTests {
 
     @Test func `a healthy namespace goes through all phases`() {
         var world = shop()
-        #expect(world.run { $0.status.state == .complete })
+        world.mustRun { $0.status.state == .complete }
         #expect(world.phases == [.observe, .strict, .resilience, .traffic])
         #expect(world.status.workloads.allSatisfy { $0.state == .strict && $0.mtls == .strict })
         #expect(world.policies[PeerPolicyIntent.namespaceName]?.mode == .strict && world.policies.count == 5)
@@ -31,7 +31,7 @@ struct AdoptionMachineTests {
 
     @Test func `leaves become strict first and the namespace last`() {
         var world = shop()
-        #expect(world.run { $0.status.phase == .resilience })
+        world.mustRun { $0.status.phase == .resilience }
         #expect(world.strictOrder == ["heddle-catalog", "heddle-orders", "heddle-cart", "heddle-web", "heddle-strict"])
     }
 
@@ -56,7 +56,7 @@ struct AdoptionMachineTests {
     @Test func `plaintext blocks Strict with client, port and count, and an exception lets it go on`() throws {
         var world = shop()
         world.plaintext = [legacy()]
-        #expect(world.run { $0.status.phase == .strict && $0.status.state == .blocked && $0.status.blockers.contains { $0.gate == .plaintextClients } })
+        world.mustRun { $0.status.phase == .strict && $0.status.state == .blocked && $0.status.blockers.contains { $0.gate == .plaintextClients } }
         for _ in 0..<60 { world.tick() }
         let blocker = try #require(world.status.blockers.first { $0.gate == .plaintextClients })
         #expect(blocker.client == "shop/legacy" && blocker.workload == "orders" && blocker.port == 8080 && blocker.count == 12)
@@ -69,7 +69,7 @@ struct AdoptionMachineTests {
             AdoptionException(client: "legacy", workload: "orders", port: 8080, owner: "ann", reason: "batch", expires: "2099-12-31")
         ]
         world.generation = 2
-        #expect(world.run { $0.status.state == .complete })
+        world.mustRun { $0.status.state == .complete }
         #expect(world.policies["heddle-orders"]?.portModes == [8080: .permissive])
         #expect(world.policies["heddle-cart"]?.portModes == [:])
     }
@@ -81,9 +81,9 @@ struct AdoptionMachineTests {
             AdoptionException(client: "10.0.0.9", owner: "ann", reason: "batch", expires: "2023-11-14")
         ]
         // The last day still counts.
-        #expect(world.run { $0.status.phase == .resilience })
+        world.mustRun { $0.status.phase == .resilience }
         world.now = world.now.adding("48h")
-        #expect(world.run { $0.status.phase == .traffic })
+        world.mustRun { $0.status.phase == .traffic }
         for _ in 0..<10 { world.tick() }
         let blocker = try #require(world.status.blockers.first)
         #expect(blocker.gate == .exceptionExpired && world.status.state == .blocked)
@@ -93,7 +93,7 @@ struct AdoptionMachineTests {
     @Test func `a strict step that breaks connections is undone and tried again after a backoff`() {
         var world = shop()
         world.breaksWhenStrict = ["orders"]
-        #expect(world.run { $0.status.state == .steppedBack })
+        world.mustRun { $0.status.state == .steppedBack }
         #expect(world.policies["heddle-orders"] == nil)
         let workload = world.status.workloads.first { $0.name == "orders" }
         #expect(workload?.mtls == .permissive && workload?.attempts == 1 && workload?.restore.contains { $0.phase == .strict } == false)
@@ -103,19 +103,19 @@ struct AdoptionMachineTests {
             #expect(world.policies["heddle-orders"] == nil)
         }
         world.breaksWhenStrict = []
-        #expect(world.run { $0.status.state == .complete })
+        world.mustRun { $0.status.state == .complete }
     }
 
     @Test func `a workload that does not start with a sidecar is put back`() throws {
         var world = shop()
         world.workloads["cart"]?.startsMeshed = false
-        #expect(world.run { $0.status.state == .steppedBack })
+        world.mustRun { $0.status.state == .steppedBack }
         #expect(world.workloads["cart"]?.isInjected == false && world.lowestReady == 1)
-        #expect(world.run { $0.status.workloads.filter { $0.state == .meshed }.count == 3 })
+        world.mustRun { $0.status.workloads.filter { $0.state == .meshed }.count == 3 }
         let cart = try #require(world.status.workloads.first { $0.name == "cart" })
         #expect(cart.state == .failed || cart.state == .restarting)
         world.workloads["cart"]?.startsMeshed = true
-        #expect(world.run { $0.status.state == .complete })
+        world.mustRun { $0.status.state == .complete }
     }
 
     @Test func `without metrics no phase is passed`() {
@@ -125,7 +125,7 @@ struct AdoptionMachineTests {
         #expect(world.status.phase == .observe && world.status.blockers.map(\.gate) == [.metricsSource])
         #expect(world.status.conditions["MetricsAvailable"]?.status == .false)
         world.metricsAreAway = false
-        #expect(world.run { $0.status.phase == .strict && $0.policies.count == 1 })
+        world.mustRun { $0.status.phase == .strict && $0.policies.count == 1 }
         world.metricsAreAway = true
         for _ in 0..<100 { world.tick() }
         #expect(world.policies.count == 1 && world.status.phase == .strict)
@@ -134,10 +134,10 @@ struct AdoptionMachineTests {
     @Test func `too much added latency holds Observe`() {
         var world = shop()
         world.addedLatencyP99Ms = 25
-        #expect(world.run { $0.status.state == .blocked })
+        world.mustRun { $0.status.state == .blocked }
         #expect(world.status.message == "The latency that the mesh adds is 25 ms, above the bound of 10 ms.")
         world.addedLatencyP99Ms = 3
-        #expect(world.run { $0.status.state == .complete })
+        world.mustRun { $0.status.state == .complete }
     }
 
     @Test func `a workload that cannot be restarted safely is left alone and named`() {
@@ -154,11 +154,11 @@ struct AdoptionMachineTests {
         for _ in 0..<20 { world.tick() }
         #expect(world.status.phase == .pending && world.restartOrder.isEmpty)
         world.spec.approvedPhase = .observe
-        #expect(world.run { $0.status.state == .awaitingApproval })
+        world.mustRun { $0.status.state == .awaitingApproval }
         for _ in 0..<50 { world.tick() }
         #expect(world.status.phase == .observe && world.policies.isEmpty)
         world.spec.approvedPhase = .traffic
-        #expect(world.run { $0.status.state == .complete && $0.status.phase == .traffic })
+        world.mustRun { $0.status.state == .complete && $0.status.phase == .traffic }
     }
 
     @Test func `paused changes nothing`() {
@@ -167,15 +167,18 @@ struct AdoptionMachineTests {
         world.spec.paused = true
         world.tick()
         let restarted = world.restartOrder
-        for _ in 0..<50 { #expect(world.tick().actions.isEmpty) }
+        for _ in 0..<50 {
+            let decision = world.tick()
+            #expect(decision.actions.isEmpty)
+        }
         #expect(world.restartOrder == restarted && world.status.state == .paused)
         world.spec.paused = false
-        #expect(world.run { $0.status.state == .complete })
+        world.mustRun { $0.status.state == .complete }
     }
 
     @Test func `lowering the target undoes strict`() {
         var world = shop()
-        #expect(world.run { $0.status.state == .complete })
+        world.mustRun { $0.status.state == .complete }
         world.spec.targetPhase = .observe
         world.tick()
         #expect(world.policies.isEmpty && world.status.phase == .observe)
@@ -184,7 +187,7 @@ struct AdoptionMachineTests {
 
     @Test func `a policy that somebody removes comes back`() {
         var world = shop()
-        #expect(world.run { $0.status.phase == .traffic })
+        world.mustRun { $0.status.phase == .traffic }
         world.policies["heddle-cart"] = nil
         world.tick()
         #expect(world.policies["heddle-cart"]?.mode == .strict)
@@ -192,15 +195,15 @@ struct AdoptionMachineTests {
 
     @Test func `a new workload is meshed in any phase`() {
         var world = shop()
-        #expect(world.run { $0.status.state == .complete })
+        world.mustRun { $0.status.state == .complete }
         world.workloads["new"] = .init(replicas: 1)
-        #expect(world.run { $0.status.state == .complete && $0.workloads["new"]?.meshed == 1 })
+        world.mustRun { $0.status.state == .complete && $0.workloads["new"]?.meshed == 1 }
         #expect(world.lowestReady == 1)
     }
 
     @Test func `a rise of the error ratio holds Resilience`() {
         var world = shop()
-        #expect(world.run { $0.status.phase == .resilience })
+        world.mustRun { $0.status.phase == .resilience }
         world.errorRatio = 0.05
         for _ in 0..<20 { world.tick() }
         #expect(world.status.phase == .resilience && world.status.blockers.map(\.gate) == [.errorRatio])
@@ -244,7 +247,7 @@ struct AdoptionMachineTests {
         world.addedLatencyP99Ms = 2
         world.spec.targetPhase = .traffic
         world.generation += 1
-        #expect(world.run(until: { $0.status.state == .complete && $0.status.phase == .traffic }, limit: 3000), "seed \(seed) does not end")
+        world.mustRun("seed \(seed) does not end", limit: 3000) { $0.status.state == .complete && $0.status.phase == .traffic }
     }
 }
 

@@ -1,6 +1,7 @@
 import HeddleAPI
 import KubeCore
 import MeshModel
+import Testing
 
 @testable import MeshPlan
 
@@ -100,12 +101,16 @@ struct AdoptionWorld {
         return decision
     }
 
-    mutating func run(until done: (AdoptionWorld) -> Bool, limit: Int = 1000) -> Bool {
+    /// Ticks until `done`; an issue when it does not come about.
+    mutating func mustRun(
+        _ comment: Comment? = nil, limit: Int = 1000, sourceLocation: SourceLocation = #_sourceLocation,
+        until done: (AdoptionWorld) -> Bool
+    ) {
         for _ in 0..<limit {
             tick()
-            if done(self) { return true }
+            if done(self) { return }
         }
-        return false
+        Issue.record(comment ?? "never came about: \(status.message ?? "")", sourceLocation: sourceLocation)
     }
 
     private mutating func perform(_ action: AdoptionAction) {

@@ -28,7 +28,7 @@ struct ReleaseMachineTests {
     @Test func `a good change goes through all steps and is promoted`() {
         var world = adopted()
         world.apply("b")
-        #expect(world.run { $0.status.phase == .succeeded && $0.canary == nil && $0.split == nil })
+        world.mustRun { $0.status.phase == .succeeded && $0.canary == nil && $0.split == nil }
         #expect(world.weights == [0, 5, 25, 50, 100, 0])
         #expect(world.phases == [.idle, .starting, .progressing, .promoting, .baking, .succeeded])
         #expect(world.pods == ["b": 4] && !world.paused && world.held == nil)
@@ -41,10 +41,10 @@ struct ReleaseMachineTests {
     @Test func `a bad change is rolled back on the deciding observation`() {
         var world = adopted()
         world.apply("b", failureRatio: 0.5)
-        #expect(world.run { $0.status.phase == .rollingBack })
+        world.mustRun { $0.status.phase == .rollingBack }
         #expect(world.split?.canaryWeightPercent == 0)
         #expect(world.status.message?.contains("of ") == true && world.status.message?.contains("failed") == true)
-        #expect(world.run { $0.status.phase == .rolledBack })
+        world.mustRun { $0.status.phase == .rolledBack }
         #expect(world.canary == nil && world.split == nil && world.paused && world.pods == ["a": 4])
         #expect(world.status.change == CanaryChanges(promoted: "v1:a", rejected: "v1:b"))
         #expect(world.status.decisions.contains { $0.metric == "success-ratio" && $0.verdict == .fail && $0.action == "RollBack" })
@@ -57,24 +57,24 @@ struct ReleaseMachineTests {
     @Test func `after a rollback the next template runs and the stable one resumes`() {
         var world = adopted()
         world.apply("b", failureRatio: 0.5)
-        #expect(world.run { $0.status.phase == .rolledBack })
+        world.mustRun { $0.status.phase == .rolledBack }
         var next = world
         next.apply("c")
-        #expect(next.run { $0.status.phase == .succeeded })
+        next.mustRun { $0.status.phase == .succeeded }
         #expect(next.status.change == CanaryChanges(promoted: "v1:c"))
         world.apply("a")
-        #expect(world.run { $0.status.phase == .idle && !$0.paused })
+        world.mustRun { $0.status.phase == .idle && !$0.paused }
         #expect(world.pods == ["a": 4])
     }
 
     @Test func `a newer template supersedes from zero`() {
         var world = adopted()
         world.apply("b")
-        #expect(world.run { $0.status.desiredWeightPercent == 25 })
+        world.mustRun { $0.status.desiredWeightPercent == 25 }
         world.apply("c")
         world.tick()
         #expect(world.split?.canaryWeightPercent == 0)
-        #expect(world.run { $0.status.phase == .succeeded })
+        world.mustRun { $0.status.phase == .succeeded }
         #expect(world.pods == ["c": 4] && world.status.change == CanaryChanges(promoted: "v1:c"))
         #expect(world.weights == [0, 5, 25, 0, 5, 25, 50, 100, 0])
     }
@@ -82,33 +82,33 @@ struct ReleaseMachineTests {
     @Test func `undo in the middle ends the run quietly`() {
         var world = adopted()
         world.apply("b")
-        #expect(world.run { $0.status.desiredWeightPercent == 25 })
+        world.mustRun { $0.status.desiredWeightPercent == 25 }
         world.apply("a")
-        #expect(world.run { $0.status.phase == .idle && !$0.paused && $0.canary == nil && $0.split == nil })
+        world.mustRun { $0.status.phase == .idle && !$0.paused && $0.canary == nil && $0.split == nil }
         #expect(world.status.change == CanaryChanges(promoted: "v1:a"))
     }
 
     @Test func `without evidence a step holds until its deadline and then rolls back`() {
         var world = adopted()
         world.apply("b")
-        #expect(world.run { $0.status.desiredWeightPercent == 25 })
+        world.mustRun { $0.status.desiredWeightPercent == 25 }
         world.prometheusIsAway = true
         let start = world.now
-        #expect(world.run { $0.status.waitingFor == .metricsSource })
-        #expect(world.run { $0.status.phase == .rollingBack })
+        world.mustRun { $0.status.waitingFor == .metricsSource }
+        world.mustRun { $0.status.phase == .rollingBack }
         let seconds = world.now.seconds(since: start)
         #expect(seconds > 55 && seconds < 75)
-        #expect(world.run { $0.status.phase == .rolledBack })
+        world.mustRun { $0.status.phase == .rolledBack }
     }
 
     @Test func `a short outage of the metrics source is survived`() {
         var world = adopted()
         world.apply("b")
-        #expect(world.run { $0.status.desiredWeightPercent == 25 })
+        world.mustRun { $0.status.desiredWeightPercent == 25 }
         world.prometheusIsAway = true
         for _ in 0..<20 { world.tick() }
         world.prometheusIsAway = false
-        #expect(world.run { $0.status.phase == .succeeded })
+        world.mustRun { $0.status.phase == .succeeded }
     }
 
     @Test(arguments: [
@@ -120,23 +120,23 @@ struct ReleaseMachineTests {
         world.spec.analysis.onInsufficientEvidence = c.0
         world.requestsPerSecond = 0
         world.apply("b")
-        #expect(world.run { $0.status.desiredWeightPercent == 5 })
+        world.mustRun { $0.status.desiredWeightPercent == 5 }
         let start = world.now
-        #expect(world.run { $0.status.phase == c.1 })
+        world.mustRun { $0.status.phase == c.1 }
         #expect(c.2.contains(Int(world.now.seconds(since: start))))
     }
 
     @Test func `canary pods that never start end the run`() {
         var world = adopted()
         world.apply("b", starts: false)
-        #expect(world.run { $0.status.phase == .rolledBack })
+        world.mustRun { $0.status.phase == .rolledBack }
         #expect(world.weights == [0] && world.canary == nil && world.split == nil)
     }
 
     @Test func `a canary that loses its pods gets no more traffic`() {
         var world = adopted()
         world.apply("b")
-        #expect(world.run { $0.status.desiredWeightPercent == 25 })
+        world.mustRun { $0.status.desiredWeightPercent == 25 }
         world.broken = ["b"]
         world.tick()
         #expect(world.split?.canaryWeightPercent == 0 && world.status.phase == .rollingBack)
@@ -145,24 +145,24 @@ struct ReleaseMachineTests {
     @Test func `without stable pods traffic goes to any ready pod and the canary is kept`() {
         var world = adopted()
         world.apply("b")
-        #expect(world.run { $0.status.desiredWeightPercent == 25 && $0.status.stepStartedAt != nil })
+        world.mustRun { $0.status.desiredWeightPercent == 25 && $0.status.stepStartedAt != nil }
         world.broken = ["a"]
         world.tick()
         #expect(world.split == nil)
-        #expect(world.run { $0.status.phase == .failed })
+        world.mustRun { $0.status.phase == .failed }
         for _ in 0..<20 { world.tick() }
         #expect(world.canary != nil && world.status.conditions["Ready"]?.status == .false)
         world.broken = []
-        #expect(world.run { $0.canary == nil && $0.status.phase == .rolledBack })
+        world.mustRun { $0.canary == nil && $0.status.phase == .rolledBack }
     }
 
     @Test func `a split that is not delivered holds the step`() {
         var world = adopted()
         world.deliveredPercent = 40
         world.apply("b")
-        #expect(world.run { $0.status.waitingFor == .observedSplit && $0.status.stepTraffic.canaryRequests > 50 })
+        world.mustRun { $0.status.waitingFor == .observedSplit && $0.status.stepTraffic.canaryRequests > 50 }
         #expect(world.status.message?.contains("the proxies deliver") == true)
-        #expect(world.run { $0.status.phase == .rolledBack })
+        world.mustRun { $0.status.phase == .rolledBack }
     }
 
     @Test func `a regression during the bake rolls the Deployment back`() {
@@ -172,9 +172,9 @@ struct ReleaseMachineTests {
         metric.thresholdRange = ThresholdRange(min: 0.95)
         world.spec.analysis.metrics = [metric]
         world.apply("b")
-        #expect(world.run { $0.status.phase == .baking })
+        world.mustRun { $0.status.phase == .baking }
         world.versions["b"]?.failureRatio = 0.5
-        #expect(world.run { $0.status.phase == .rolledBack })
+        world.mustRun { $0.status.phase == .rolledBack }
         #expect(world.pods == ["a": 4] && world.template == "a" && world.canary == nil && world.split == nil)
         for _ in 0..<20 { world.tick() }
         #expect(world.status.phase == .rolledBack && world.status.change.rejected == "v1:b")
@@ -188,38 +188,38 @@ struct ReleaseMachineTests {
         var world = adopted()
         world.spec.steps[0].pause = true
         world.apply("b")
-        #expect(world.run { $0.status.waitingFor == .approval })
+        world.mustRun { $0.status.waitingFor == .approval }
         world.approval = "another/0"
         for _ in 0..<200 { world.tick() }
         #expect(world.status.waitingFor == .approval)
         world.approval = "\(world.status.runId ?? "")/0"
-        #expect(world.run { $0.status.phase == .succeeded })
+        world.mustRun { $0.status.phase == .succeeded }
     }
 
     @Test func `a person can promote and abort`() {
         var world = adopted()
         world.apply("b")
-        #expect(world.run { $0.status.desiredWeightPercent == 5 })
+        world.mustRun { $0.status.desiredWeightPercent == 5 }
         var promoted = world
         promoted.approval = "\(world.status.runId ?? "")/promote"
         promoted.tick()
         #expect(promoted.status.phase == .promoting)
-        #expect(promoted.run { $0.status.phase == .succeeded })
+        promoted.mustRun { $0.status.phase == .succeeded }
         world.abort = world.status.runId
         world.tick()
         #expect(world.split?.canaryWeightPercent == 0)
-        #expect(world.run { $0.status.phase == .rolledBack })
+        world.mustRun { $0.status.phase == .rolledBack }
     }
 
     @Test func `pausing keeps the weight and judges nothing`() {
         var world = adopted()
         world.apply("b", failureRatio: 0.5)
-        #expect(world.run { $0.status.phase == .progressing && $0.status.desiredWeightPercent == 5 })
+        world.mustRun { $0.status.phase == .progressing && $0.status.desiredWeightPercent == 5 }
         world.spec.paused = true
         for _ in 0..<200 { world.tick() }
         #expect(world.status.desiredWeightPercent == 5 && world.status.waitingFor == .paused)
         world.spec.paused = false
-        #expect(world.run { $0.status.phase == .rolledBack })
+        world.mustRun { $0.status.phase == .rolledBack }
     }
 
     @Test func `a change waits for the Adoption and says why`() {
@@ -230,7 +230,7 @@ struct ReleaseMachineTests {
         #expect(world.status.phase == .waitingForPhase && world.status.message == "Adoption shop is in phase Strict.")
         #expect(world.status.change.running == nil && world.canary == nil)
         world.adoptionHold = nil
-        #expect(world.run { $0.status.phase == .succeeded })
+        world.mustRun { $0.status.phase == .succeeded }
     }
 
     @Test func `a change that the webhook missed is paused and released from the mixed state`() {
@@ -239,7 +239,7 @@ struct ReleaseMachineTests {
         world.pods = ["a": 3, "b": 1]
         world.tick()
         #expect(world.paused && world.held == "v1:b")
-        #expect(world.run { $0.status.phase == .succeeded })
+        world.mustRun { $0.status.phase == .succeeded }
         #expect(world.pods == ["b": 4])
     }
 
@@ -247,7 +247,7 @@ struct ReleaseMachineTests {
         var world = adopted()
         world.apply("b", failureRatio: 0.5, webhook: false)
         world.pods = ["a": 3, "b": 1]
-        #expect(world.run { $0.status.phase == .rolledBack })
+        world.mustRun { $0.status.phase == .rolledBack }
         #expect(world.pods == ["a": 4] && world.template == "a")
     }
 
@@ -284,7 +284,7 @@ struct ReleaseMachineTests {
     @Test func `repeating a look counts nothing twice`() {
         var world = adopted()
         world.apply("b")
-        #expect(world.run { $0.status.phase == .progressing && $0.status.stepStartedAt != nil })
+        world.mustRun { $0.status.phase == .progressing && $0.status.stepStartedAt != nil }
         world.tick()
         let input = world.input()
         let once = ReleaseMachine.decide(spec: world.spec, status: world.status, input: input)

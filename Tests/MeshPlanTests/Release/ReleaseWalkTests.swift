@@ -1,4 +1,5 @@
 import HeddleAPI
+import KubeCore
 import MeshEvidence
 import Testing
 
@@ -66,7 +67,7 @@ struct ReleaseWalkTests {
             }
         }
         calm(&world)
-        #expect(world.run { !$0.status.phase.isRunning && $0.canary == nil && $0.split == nil }, "seed \(seed) does not end")
+        world.mustRun("seed \(seed) does not end") { !$0.status.phase.isRunning && $0.canary == nil && $0.split == nil }
     }
 
     /// Every fault ends; then every run must.

@@ -1,6 +1,7 @@
 import HeddleAPI
 import KubeCore
 import MeshEvidence
+import Testing
 
 @testable import MeshPlan
 
@@ -129,12 +130,16 @@ struct ReleaseWorld {
         return decision
     }
 
-    mutating func run(until done: (ReleaseWorld) -> Bool, limit: Int = 1000) -> Bool {
+    /// Ticks until `done`; an issue when it does not come about.
+    mutating func mustRun(
+        _ comment: Comment? = nil, limit: Int = 1000, sourceLocation: SourceLocation = #_sourceLocation,
+        until done: (ReleaseWorld) -> Bool
+    ) {
         for _ in 0..<limit {
             tick()
-            if done(self) { return true }
+            if done(self) { return }
         }
-        return false
+        Issue.record(comment ?? "never came about: \(status.message ?? "")", sourceLocation: sourceLocation)
     }
 
     private mutating func perform(_ action: ReleaseAction) {
