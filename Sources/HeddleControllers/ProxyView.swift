@@ -1,3 +1,4 @@
+package import FoundationEssentials
 package import KubeCore
 
 /// What controllers may know of the proxies that are connected to this replica.
@@ -12,6 +13,8 @@ package struct ProxyView: Sendable {
     package var problems: @Sendable (_ source: String) -> [FieldError]
     /// Connected proxies, and those of them that acknowledged everything.
     package var counts: @Sendable () -> (connected: Int, synced: Int)
+    /// The end of the certificate of a pod's proxy; nil: not known to this replica.
+    package var certificateNotAfter: @Sendable (_ pod: ObjectKey) -> Date? = { _ in nil }
 
     package init(
         isSynced: @escaping @Sendable () -> Bool, syncedPods: @escaping @Sendable () -> Set<ObjectKey>,

@@ -26,13 +26,21 @@ package struct RouteWriter: Sendable {
     }
 
     /// Name of both objects of a Service.
-    package static func name(of service: ServiceID) -> String { "\(service.name)-heddle" }
+    package static func name(of service: ServiceID) -> String { service.name + suffix }
+    private static let suffix = "-heddle"
 
-    /// Puts the objects into the state that policy and split ask for.
-    /// - Throws: `Conflict` when another VirtualService or DestinationRule is for the same host; `APIError`.
+    /// Puts the objects into the state that policy and split ask for. What is there already is kept right even beside
+    /// somebody else's route, so that a weight can always be taken back; nothing new is made there.
+    /// - Throws: `Conflict` when another VirtualService or DestinationRule is for the same host; `APIError`, a conflict
+    ///   among them when the caches are behind.
     package func write(_ routing: ServiceRouting) async throws {
         let service = routing.service
-        if routing.route != nil || routing.destinationPolicy != nil { try checkHost(service) }
+        if routing.route != nil || routing.destinationPolicy != nil, let conflict = conflict(on: service),
+            !isOurs(routing.route, in: stores.virtualServices, service)
+                || !isOurs(routing.destinationPolicy, in: stores.destinationRules, service)
+        {
+            throw conflict
+        }
         let route = routing.route.map { IstioVirtualService.spec($0) }
         let policy = routing.destinationPolicy.map { IstioDestinationRule.spec($0) }
         // Subsets come before the route that names them, and go after it.
@@ -45,19 +53,45 @@ package struct RouteWriter: Sendable {
         }
     }
 
-    /// The split as the cached objects have it; nil when the service's route splits nothing.
+    /// The split as the cached objects have it; nil when the service's route splits nothing. A subset that the
+    /// DestinationRule does not have, as between two writes, has an empty hash.
     package func split(of service: ServiceID) -> ServiceRouting.Split? {
         let key = ObjectKey(namespace: service.namespace, name: Self.name(of: service))
         guard let object = stores.virtualServices.get(key), let route = IstioVirtualService.read(object).value,
-            let weight = ServiceRouting.Split.canaryWeight(in: route),
-            let policy = stores.destinationRules.get(key).flatMap({ IstioDestinationRule.read($0).value })
+            let weight = ServiceRouting.Split.canaryWeight(in: route)
         else { return nil }
+        let policy = stores.destinationRules.get(key).flatMap { IstioDestinationRule.read($0).value }
         func hash(_ subset: String) -> String {
-            policy.subsets.first { $0.name == subset }?.labels[HeddleLabel.podTemplateHash] ?? ""
+            policy?.subsets.first { $0.name == subset }?.labels[HeddleLabel.podTemplateHash] ?? ""
         }
         return ServiceRouting.Split(
             stableHash: hash(ServiceRouting.stableSubset), canaryHash: hash(ServiceRouting.canarySubset),
             canaryWeightPercent: weight)
+    }
+
+    /// The services of a namespace that objects of Heddle's are for.
+    package func services(in namespace: String) -> [ServiceID] {
+        let objects = stores.virtualServices.list(namespace: namespace) + stores.destinationRules.list(namespace: namespace)
+        return Set(objects.compactMap { Self.service(of: $0) }).sorted()
+    }
+
+    /// The Service that one of Heddle's own route objects is for; nil for others' objects.
+    package static func service(of object: KubeObject) -> ServiceID? {
+        guard object.labels[HeddleLabel.managedBy] == "heddle", object.name.hasSuffix(suffix) else { return nil }
+        return ServiceID(namespace: object.namespace, name: String(object.name.dropLast(suffix.count)))
+    }
+
+    /// Takes away the subsets that a removal left when it was cut off between its two writes.
+    package func removeLeftovers(of service: ServiceID) async throws {
+        guard split(of: service) == nil, hasSubsets(service) else { return }
+        try await write(ServiceRouting(service: service, policy: policy(of: service), split: nil))
+    }
+
+    /// Whether Heddle's DestinationRule of a Service names subsets.
+    package func hasSubsets(_ service: ServiceID) -> Bool {
+        stores.destinationRules.get(namespace: service.namespace, name: Self.name(of: service)).map {
+            Self.service(of: $0) != nil && $0.spec["subsets"]?.array?.isEmpty == false
+        } ?? false
     }
 
     /// The policy of a Service, where a valid one exists; of several the oldest counts.
@@ -79,28 +113,44 @@ package struct RouteWriter: Sendable {
         let key = ObjectKey(namespace: service.namespace, name: Self.name(of: service))
         let current = store.get(key)
         guard let spec else {
-            if let current { try await api.delete(resource, namespace: key.namespace, name: key.name, uid: current.uid) }
-            return
+            guard let current, Self.service(of: current) != nil else { return }
+            return try await api.delete(resource, namespace: key.namespace, name: key.name, uid: current.uid)
         }
         if current?.spec == spec { return }
         var object = KubeObject(resource, namespace: key.namespace, name: key.name)
+        // Two controllers write this object: the one whose cache is behind must not put an old weight back.
+        if let current { object.resourceVersion = current.resourceVersion }
         object.labels = [HeddleLabel.managedBy: "heddle"]
         object.spec = spec
         try await api.apply(resource, object, fieldManager: Self.fieldManager, force: true)
     }
 
-    private func checkHost(_ service: ServiceID) throws {
-        func others(_ store: Store, _ hosts: (KubeObject) -> [String]) -> KubeObject? {
+    /// Somebody else's object for the same host, or of the name that Heddle's would have; nil when there is none.
+    package func conflict(on service: ServiceID) -> Conflict? {
+        func other(_ store: Store, _ hosts: (KubeObject) -> [String]) -> KubeObject? {
             store.list(namespace: service.namespace).first { object in
                 object.labels[HeddleLabel.managedBy] != "heddle"
-                    && hosts(object).contains { ServiceID(host: $0, in: object.namespace) == service }
+                    && (object.name == Self.name(of: service)
+                        || hosts(object).contains { ServiceID(host: $0, in: object.namespace) == service })
             }
         }
-        let route = others(stores.virtualServices) { $0.spec["hosts"]?.array?.compactMap(\.string) ?? [] }
-        let rule = others(stores.destinationRules) { $0.spec["host"]?.string.map { [$0] } ?? [] }
-        guard let other = route ?? rule else { return }
-        throw Conflict(
-            description: "\(other.reference) is for the host \(service.host()) too, and a mesh takes only one. "
-                + "Move what it says into a ServicePolicy, or delete it; Heddle leaves it as it is.")
+        let route = other(stores.virtualServices) { object in
+            // Routes of gateways alone say nothing to sidecars.
+            let gateways = object.spec["gateways"]?.array?.compactMap(\.string) ?? []
+            guard gateways.isEmpty || gateways.contains("mesh") else { return [] }
+            return object.spec["hosts"]?.array?.compactMap(\.string) ?? []
+        }
+        let rule = other(stores.destinationRules) { $0.spec["host"]?.string.map { [$0] } ?? [] }
+        return (route ?? rule).map { other in
+            Conflict(
+                description: "\(other.reference) is for the host \(service.host()) too, and a mesh takes only one. "
+                    + "Move what it says into a ServicePolicy, or delete it; Heddle leaves it as it is.")
+        }
+    }
+
+    /// Whether a part needs no new object: there is nothing to say, or Heddle's own object is there.
+    private func isOurs<Part>(_ part: Part?, in store: Store, _ service: ServiceID) -> Bool {
+        guard part != nil else { return true }
+        return store.get(namespace: service.namespace, name: Self.name(of: service)).map { Self.service(of: $0) != nil } ?? false
     }
 }

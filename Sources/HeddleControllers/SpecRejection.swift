@@ -5,9 +5,14 @@ import KubeRuntime
 
 /// Says on an object that its spec is wrong, field by field. Nothing else of the object is touched.
 enum SpecRejection {
+    /// - Parameters:
+    ///   - error: what reading the object ended with.
+    ///   - problems: everything that is wrong with its spec; empty when its status is at fault.
     static func write(
-        _ problems: [FieldError], on object: KubeObject, resource: GroupVersionResource, api: any ClusterAPI, now: Date
+        _ error: FieldError, _ problems: [FieldError], on object: KubeObject, resource: GroupVersionResource,
+        api: any ClusterAPI, now: Date
     ) async throws {
+        let problems = problems.isEmpty ? [error] : problems
         let message = problems.map(\.description).joined(separator: "; ")
         var status = object.status
         var conditions = (status["conditions"]?.array ?? []).compactMap { try? $0.decode(Condition.self) }

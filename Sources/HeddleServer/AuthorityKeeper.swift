@@ -42,7 +42,7 @@ package struct AuthorityKeeper: Sendable {
         do {
             _ = try await api.create(.secrets, secret)
             return true
-        } catch let error as APIError {
+        } catch {
             if error.isAlreadyExists { return false }
             throw error
         }
@@ -59,9 +59,17 @@ package struct AuthorityKeeper: Sendable {
     }
 
     private func read(_ secret: KubeObject, trustDomain: String, now: Date) throws -> CertificateAuthority {
-        try CertificateAuthority(
-            trustDomain: trustDomain, certificatePEM: try text(Self.certificateKey, of: secret),
-            privateKeyPEM: try text(Self.privateKeyKey, of: secret), now: now)
+        let certificate = try text(Self.certificateKey, of: secret)
+        let key = try text(Self.privateKeyKey, of: secret)
+        do throws(IdentityError) {
+            return try CertificateAuthority(
+                trustDomain: trustDomain, certificatePEM: certificate, privateKeyPEM: key, now: now)
+        } catch {
+            throw FieldError(
+                path: "data",
+                message: "Secret \(secret.key) holds no usable authority: \(error.message). Put a valid certificate and key "
+                    + "there, or delete the Secret to have a new authority made")
+        }
     }
 
     private func text(_ key: String, of secret: KubeObject) throws -> String {

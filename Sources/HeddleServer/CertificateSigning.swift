@@ -14,14 +14,17 @@ package struct CertificateSigning: Sendable {
 
     let api: any ClusterAPI
     let authority: @Sendable () -> CertificateAuthority
+    let issued: IssuedCertificates
     let now: @Sendable () -> Date
 
+    /// - Parameter issued: is told of every certificate that is signed for a pod.
     package init(
         api: any ClusterAPI, authority: @escaping @Sendable () -> CertificateAuthority,
-        now: @escaping @Sendable () -> Date = { Date() }
+        issued: IssuedCertificates = IssuedCertificates(), now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.api = api
         self.authority = authority
+        self.issued = issued
         self.now = now
     }
 
@@ -36,23 +39,28 @@ package struct CertificateSigning: Sendable {
         guard let csr = body["csr"]?.string else {
             throw Refusal(status: 400, message: "the field csr (PEM) is required")
         }
-        let account = try await serviceAccount(of: token)
+        let (account, pod) = try await caller(of: token)
         let authority = authority()
-        do {
+        do throws(IdentityError) {
             let identity = try SPIFFEIdentity(
                 trustDomain: authority.trustDomain, namespace: account.namespace, serviceAccount: account.name)
-            let issued = try authority.sign(
+            let certificate = try authority.sign(
                 csrPEM: csr, identity: identity, ttl: body["ttlSeconds"]?.int.map { .seconds($0) }, now: now())
+            let bundle = try authority.trustBundle.pem
+            if let pod { issued.note(pod, notAfter: certificate.notAfter, now: now()) }
             return [
-                "certificateChain": .string(issued.chainPEM), "trustBundle": .string(try authority.trustBundle.pem),
-                "notAfter": .string(KubeTime.format(issued.notAfter)),
+                "certificateChain": .string(certificate.chainPEM), "trustBundle": .string(bundle),
+                "notAfter": .string(KubeTime.format(certificate.notAfter)),
             ]
         } catch {
-            throw Refusal(status: 400, message: "\(error)")
+            // A lapsed authority is no fault of the pod's.
+            let isRequest = error.code == .invalidRequest || error.code == .invalidIdentity
+            throw Refusal(status: isRequest ? 400 : 503, message: error.message)
         }
     }
 
-    private func serviceAccount(of token: String) async throws(Refusal) -> ObjectKey {
+    /// The service account that a token is for, and the pod that it is bound to.
+    private func caller(of token: String) async throws(Refusal) -> (account: ObjectKey, pod: ObjectKey?) {
         let review: JSONValue
         do {
             review = try await api.perform(
@@ -78,6 +86,7 @@ package struct CertificateSigning: Sendable {
         guard parts.count == 4, parts[0] == "system", parts[1] == "serviceaccount" else {
             throw Refusal(status: 403, message: "only service accounts get certificates")
         }
-        return ObjectKey(namespace: parts[2], name: parts[3])
+        let pod = status?[path: "user", "extra", "authentication.kubernetes.io/pod-name"]?[0]?.string
+        return (ObjectKey(namespace: parts[2], name: parts[3]), pod.map { ObjectKey(namespace: parts[2], name: $0) })
     }
 }

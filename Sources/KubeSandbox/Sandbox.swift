@@ -61,6 +61,7 @@ package final class Sandbox: Service {
         let tools = try ContainerLauncher.Tools.find()
         let network = NodeNetwork(processes: processes)
         try await prepareMachine(network)
+        let programs = try await mountPrograms()
 
         let identity = try ServingIdentity.make(addresses: [NodeAddresses.node, NodeAddresses.apiService])
         var serving = APIServerHTTP.Configuration(identity: identity)
@@ -71,7 +72,8 @@ package final class Sandbox: Service {
         let group = MultiThreadedEventLoopGroup.singleton
         let cache = ClusterCache(api: api, resources: ControllerSet.resources)
         let launcher = ContainerLauncher(
-            processes: processes, images: ImageMap(configuration.images), programs: try linkPrograms(), tools: tools,
+            processes: processes, images: ImageMap(Dictionary(uniqueKeysWithValues: configuration.images.keys.map { ($0, "\(programs)/\($0)") })),
+            programs: programs, tools: tools,
             nodeAddress: NodeAddresses.node, apiServer: (NodeAddresses.apiService, 443))
         let client = ProbeRunner.client(group: group)
         let logs = PodLogs()
@@ -147,14 +149,19 @@ package final class Sandbox: Service {
         }
     }
 
-    /// The mapped programs under their images' names, for PATH.
-    private func linkPrograms() throws -> String {
+    /// The mapped programs under their images' names, for PATH. Mounted, not linked: a container's user may not be able to
+    /// walk to where the program is.
+    private func mountPrograms() async throws -> String {
         let directory = configuration.directory + "/programs"
         for (name, path) in configuration.images {
             guard path.hasPrefix("/"), FileManager.default.isExecutableFile(atPath: path) else {
                 throw SandboxError("--image \(name)=\(path): that is not the absolute path of a program")
             }
-            try FileManager.default.createSymbolicLink(atPath: "\(directory)/\(name)", withDestinationPath: path)
+            let place = "\(directory)/\(name)"
+            guard FileManager.default.createFile(atPath: place, contents: nil) else {
+                throw SandboxError("cannot make \(place)")
+            }
+            try await processes.require(["mount", "--bind", path, place])
         }
         return directory
     }

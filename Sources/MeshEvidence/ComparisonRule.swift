@@ -28,11 +28,14 @@ package struct ComparisonRule: Sendable, Hashable {
     ///   - step: counts since the start of the step.
     package func judge(metric: String, query: String?, run: CanaryCounts, step: CanaryCounts) -> Judgement {
         if test.showsHarm { return harm(metric, query, run) }
-        if step.canaryRequests >= max(1, minimumSamples), let broken = brokenBound(metric, query, step) { return broken }
+        if step.canaryRequests >= max(1, minimumSamples), let broken = brokenBound(metric, query, step) {
+            return broken
+        }
         if step.canaryRequests < minimumSamples {
             return answer(
                 .insufficient(.fewSamples), metric, query, step,
-                explanation: "\(NumberText.count(step.canaryRequests, "canary request")) of \(minimumSamples) at this step",
+                explanation:
+                    "\(NumberText.count(step.canaryRequests, "canary request")) of \(minimumSamples) at this step",
                 wouldChange: "\(minimumSamples - step.canaryRequests) more canary requests")
         }
         if needsProof, !test.provesSafe {
@@ -131,9 +134,11 @@ package struct ValueRule: Sendable, Hashable {
 
     package var rule: String {
         let bounds = [
-            minimum.map { "at least \(NumberText.significant($0))" }, maximum.map { "at most \(NumberText.significant($0))" },
+            minimum.map { "at least \(NumberText.significant($0))" },
+            maximum.map { "at most \(NumberText.significant($0))" },
         ]
-        return bounds.compactMap { $0 }.joined(separator: ", ") + " once \(NumberText.count(minimumSamples, "sample")) are in"
+        return bounds.compactMap { $0 }.joined(separator: ", ")
+            + " once \(NumberText.count(minimumSamples, "sample")) are in"
     }
 
     package func judge(metric: String, query: String?, value: Double, canarySamples: Int) -> Judgement {
@@ -151,6 +156,7 @@ package struct ValueRule: Sendable, Hashable {
             rule: rule, explanation: explanation,
             wouldChange: verdict == .pass
                 ? "a value outside the bounds"
-                : verdict == .fail ? "a value within the bounds" : "\(max(0, minimumSamples - canarySamples)) more canary requests")
+                : verdict == .fail
+                    ? "a value within the bounds" : "\(max(0, minimumSamples - canarySamples)) more canary requests")
     }
 }

@@ -52,7 +52,9 @@ struct Operator {
                 "a proxy refused its configuration",
                 metadata: ["pod": "\(proxy.namespace)/\(proxy.podName)", "objects": "\(sources)", "why": "\(rejection.message)"])
         }
-        let proxies = proxyView(hub: hub, feed: feed, rejections: rejections)
+        let issued = IssuedCertificates()
+        let freshness = Freshness()
+        let proxies = proxyView(hub: hub, feed: feed, rejections: rejections, issued: issued, freshness: freshness)
         let clients = HTTPClient(eventLoopGroupProvider: .singleton)
         let prometheus: @Sendable () -> (any PrometheusQuerying)? = {
             guard let source = MeshChoice(stores.meshes.list()).spec.prometheus else { return nil }
@@ -60,7 +62,6 @@ struct Operator {
         }
         addControllers(
             to: runtime, stores: stores, proxies: proxies, recorder: recorder, authority: authority, prometheus: prometheus)
-        let published = Mutex<Set<String>>([])
         let webhooks = AdmissionWebhooks(
             lookups: .init(
                 namespaceLabels: { stores.namespaces.get(name: $0)?.labels ?? [:] },
@@ -71,19 +72,19 @@ struct Operator {
                     Set(MeshChoice(stores.meshes.list()).spec.excludedNamespaces + [options.namespace])
                 },
                 prepareNamespace: { namespace in
-                    guard !published.withLock({ $0.contains(namespace) }) else { return }
                     do {
                         try await keeper.publishRoot(of: authority, in: namespace)
-                        _ = published.withLock { $0.insert(namespace) }
                     } catch {
                         logger.warning("root not published", metadata: ["namespace": "\(namespace)", "error": "\(error)"])
                     }
                 },
                 canary: { key in
-                    stores.canaries.list(index: ClusterStores.byTarget, "\(key.namespace)/\(key.name)").first
+                    stores.canaries.list(index: ClusterStores.byTarget, "\(key.namespace)/\(key.name)").min {
+                        ($0.creationTimestamp ?? .distantPast, $0.name) < ($1.creationTimestamp ?? .distantPast, $1.name)
+                    }
                 }))
         let secure = try OperatorServer.secure(
-            webhooks: webhooks, signing: CertificateSigning(api: api, authority: { authority }), address: options.address,
+            webhooks: webhooks, signing: CertificateSigning(api: api, authority: { authority }, issued: issued), address: options.address,
             port: options.securePort, tls: try serving.tlsConfiguration(certificates), logger: logger)
         let plain = OperatorServer.plain(
             address: options.address, port: options.plainPort, isReady: { runtime.isReady },
@@ -99,7 +100,7 @@ struct Operator {
                     .init(service: runtime), .init(service: recorder), .init(service: secure), .init(service: plain),
                     .init(
                         service: LongLife { try await discovery.run() } onShutdown: { discovery.beginGracefulShutdown() }),
-                    .init(service: LongLife { try await follow(stores, feed: feed, hub: hub, rejections: rejections) }),
+                    .init(service: LongLife { try await follow(stores, feed: feed, hub: hub, rejections: rejections, freshness: freshness) }),
                     .init(service: LongLife { try await serving.keepFresh(certificates) }),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
@@ -149,9 +150,11 @@ struct Operator {
         }
     }
 
-    private func proxyView(hub: SnapshotHub, feed: MeshFeed, rejections: Rejections) -> ProxyView {
-        ProxyView(
-            isSynced: { hub.isSynced() },
+    private func proxyView(
+        hub: SnapshotHub, feed: MeshFeed, rejections: Rejections, issued: IssuedCertificates, freshness: Freshness
+    ) -> ProxyView {
+        var view = ProxyView(
+            isSynced: { freshness.isFresh && hub.isSynced() },
             syncedPods: {
                 Set(
                     hub.proxies().filter(\.isSynced).map {
@@ -163,20 +166,32 @@ struct Operator {
                 let proxies = hub.proxies()
                 return (proxies.count, proxies.filter(\.isSynced).count)
             })
+        view.certificateNotAfter = { issued.notAfter(of: $0) }
+        return view
     }
 
     /// Takes changes of the caches into the feed; changes that come close together are taken in at once.
-    private func follow(_ stores: ClusterStores, feed: MeshFeed, hub: SnapshotHub, rejections: Rejections) async throws {
+    private func follow(
+        _ stores: ClusterStores, feed: MeshFeed, hub: SnapshotHub, rejections: Rejections, freshness: Freshness
+    ) async throws {
         for store in stores.meshStores { try await cancelWhenGracefulShutdown { try await store.waitUntilSynced() } }
         let (wakeUps, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-        let subscriptions = stores.meshStores.map { store in store.observe(replaying: false) { _ in wake.yield() } }
+        let subscriptions = stores.meshStores.map { store in
+            store.observe(replaying: false) { _ in
+                freshness.stale()
+                wake.yield()
+            }
+        }
         defer { for subscription in subscriptions { subscription.cancel() } }
         wake.yield()
         for await _ in wakeUps.cancelOnGracefulShutdown() {
             try await Task.sleep(for: .milliseconds(10))
-            guard feed.refresh(stores.meshObjects, settings: MeshChoice(stores.meshes.list()).settings) else { continue }
-            rejections.forgetAll()
-            hub.changed()
+            let seen = freshness.changes
+            if feed.refresh(stores.meshObjects, settings: MeshChoice(stores.meshes.list()).settings) {
+                rejections.forgetAll()
+                hub.changed()
+            }
+            freshness.caughtUp(with: seen)
         }
     }
 }
@@ -218,4 +233,14 @@ private final class Rejections: Sendable {
 
     func message(on source: String) -> String? { messages.withLock { $0[source] } }
     func forgetAll() { messages.withLock { $0 = [:] } }
+}
+
+/// Whether the feed has taken in everything that the caches have: until then no proxy can be in sync with them.
+private final class Freshness: Sendable {
+    private let state = Mutex<(changes: Int, taken: Int)>((1, 0))
+
+    var isFresh: Bool { state.withLock { $0.changes == $0.taken } }
+    var changes: Int { state.withLock { $0.changes } }
+    func stale() { state.withLock { $0.changes += 1 } }
+    func caughtUp(with changes: Int) { state.withLock { $0.taken = changes } }
 }

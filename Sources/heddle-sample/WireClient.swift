@@ -61,7 +61,7 @@ final class WireClient: @unchecked Sendable {
             onIdle: { [weak self] connection in self?.idle[origin, default: []].append(connection) },
             onClose: { [weak self] connection in self?.idle[origin]?.removeAll { $0 === connection } })
         return ClientBootstrap(group: loop)
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .connectTimeout(left)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -65,8 +65,10 @@ struct NativeMeshTests {
     // MARK: Outcomes
 
     @Test(arguments: [
-        ("200", "-", RequestOutcome.success), ("404", "-", .success), ("500", "-", .serverError), ("503", "UF", .connectionFailure),
-        ("503", "UF,URX", .connectionFailure), ("0", "DC", .abandoned), ("0", "-", .connectionFailure), ("0", "UC", .connectionFailure),
+        ("200", "-", RequestOutcome.success), ("404", "-", .success), ("500", "-", .serverError),
+        ("503", "UF", .connectionFailure),
+        ("503", "UF,URX", .connectionFailure), ("0", "DC", .abandoned), ("0", "-", .connectionFailure),
+        ("0", "UC", .connectionFailure),
         ("504", "UT", .connectionFailure),
     ])
     func `an outcome is told from code and flags`(_ c: (String, String, RequestOutcome)) {
@@ -118,7 +120,8 @@ struct NativeMeshTests {
         let selector =
             #"envoy_heddle_requests_total{reporter="destination",namespace="shop",connection_security_policy="none"}"#
         #expect(
-            plaintext == "sum by (app, destination_port, source_ip) ((max_over_time(\(selector)[604800s]) unless \(selector)"
+            plaintext
+                == "sum by (app, destination_port, source_ip) ((max_over_time(\(selector)[604800s]) unless \(selector)"
                 + " offset 604800s) or (increase(\(selector)[604800s]) and \(selector) offset 604800s))")
     }
 

@@ -20,7 +20,9 @@ struct PrometheusTests {
         #expect(try decode(vector("-Inf")).result == .infinite)
         #expect(try decode(vector()).result == .empty)
         #expect(try decode(vector("1", "2")).result == .severalSeries(2))
-        #expect(try decode(#"{"status":"success","data":{"resultType":"scalar","result":[1,"2e3"]}}"#).result == .value(2000))
+        #expect(
+            try decode(#"{"status":"success","data":{"resultType":"scalar","result":[1,"2e3"]}}"#).result
+                == .value(2000))
         #expect(
             try decode(#"{"status":"success","data":{"resultType":"string","result":[1,"x"]}}"#).result
                 == .wrongType("a string"))
@@ -37,7 +39,8 @@ struct PrometheusTests {
     }
 
     @Test func `samples keep their labels and times, and warnings are kept`() throws {
-        let text = #"{"status":"success","warnings":["partial"],"data":{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[1,"2"],[3,"NaN"]]}]}}"#
+        let text =
+            #"{"status":"success","warnings":["partial"],"data":{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[1,"2"],[3,"NaN"]]}]}}"#
         let answer = try decode(text)
         #expect(answer.warnings == ["partial"])
         guard case .matrix(let series) = answer.data else {

@@ -59,7 +59,8 @@ struct SequentialTestTests {
         let total = weights.reduce(0) { $0 + $1.1 }
         var expectation = 0.0
         for (ec, weight) in weights {
-            expectation += weight / total * exp(SequentialTest.logSafeFactor(try counts(nc, ec, ns, k - ec), margin: margin))
+            expectation +=
+                weight / total * exp(SequentialTest.logSafeFactor(try counts(nc, ec, ns, k - ec), margin: margin))
         }
         #expect(abs(expectation - 1) < 1e-9)
     }

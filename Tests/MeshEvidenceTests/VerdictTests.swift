@@ -65,7 +65,9 @@ struct VerdictTests {
     }
 
     @Test func `a split that is not delivered is noticed`() {
-        guard case .differs(let observed, let allowed) = SplitCheck(canaryRequests: 400, stableRequests: 600, desiredPercent: 10)
+        guard
+            case .differs(let observed, let allowed) = SplitCheck(
+                canaryRequests: 400, stableRequests: 600, desiredPercent: 10)
         else {
             Issue.record("a split of 40 % passed as 10 %")
             return

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// SplitMix64: the same numbers on every machine for a seed.
 struct SeededRandom: RandomNumberGenerator {
     private var state: UInt64
@@ -12,8 +18,18 @@ struct SeededRandom: RandomNumberGenerator {
         return z ^ (z >> 31)
     }
 
-    /// How many of `count` events with this probability happen.
+    /// How many of `count` events with this probability happen: by geometric jumps from one to the next.
     mutating func binomial(_ count: Int, _ probability: Double) -> Int {
-        (0..<count).reduce(0) { sum, _ in sum + (Double.random(in: 0..<1, using: &self) < probability ? 1 : 0) }
+        if probability > 0.5 { return count - binomial(count, 1 - probability) }
+        guard probability > 0 else { return 0 }
+        var happened = 0
+        var position = 0
+        while true {
+            let jump = log(1 - Double.random(in: 0..<1, using: &self)) / log1p(-probability)
+            guard jump < Double(count - position) else { return happened }
+            position += Int(jump) + 1
+            if position > count { return happened }
+            happened += 1
+        }
     }
 }

@@ -74,7 +74,7 @@ package final class AdoptionObserver: Sendable {
         let accepted = try await samples(queries.accepted(namespace: namespace, windowSeconds: window))
         if !accepted.isEmpty {
             func total(_ policy: String) -> Int {
-                Int(accepted.filter { $0.labels["connection_security_policy"] == policy }.reduce(0) { $0 + $1.value }.rounded(.up))
+                whole(accepted.filter { $0.labels["connection_security_policy"] == policy }.reduce(0) { $0 + $1.value })
             }
             measured.requests = RequestTotals(mutualTLS: total("mutual_tls"), plaintext: total("none"))
         }
@@ -84,8 +84,8 @@ package final class AdoptionObserver: Sendable {
         (measured.errorRatio, measured.connectionFailures) = judge(outcomes, names: names, namespace: namespace)
         measured.retryAmplification = try await number(queries.retryAmplification(namespace: namespace, windowSeconds: recent))
             .flatMap { $0.isFinite ? $0 : nil }
-        measured.tracesReceived = try await number(queries.spansSent(namespace: namespace)).map { Int($0) }
-        measured.proxyMemoryBytes = try await samples(queries.proxyMemory(namespace: namespace)).map(\.value).max().map { Int($0) }
+        measured.tracesReceived = try await number(queries.spansSent(namespace: namespace)).map(whole)
+        measured.proxyMemoryBytes = try await samples(queries.proxyMemory(namespace: namespace)).map(\.value).max().map(whole)
         let source = CumulativeHistogram(
             try await samples(queries.latencyHistogram(namespace: namespace, reporter: "source", windowSeconds: recent)))
         let destination = CumulativeHistogram(
@@ -114,9 +114,12 @@ package final class AdoptionObserver: Sendable {
                 refused[workload, default: 0] += sample.value
             }
         }
-        return (total > 0 ? failed / total : nil, refused.mapValues { Int($0.rounded(.up)) })
+        return (total > 0 ? failed / total : nil, refused.mapValues(whole))
     }
 }
+
+/// A count from a metric: rounded up, since `increase` extrapolates; what is no number counts as none.
+private func whole(_ value: Double) -> Int { Int(exactly: value.rounded(.up)) ?? 0 }
 
 /// Names in metrics and addresses, as workloads.
 struct WorkloadNames {
@@ -135,10 +138,20 @@ struct WorkloadNames {
     }
 
     func workload(app: String) -> String? {
-        workloads.first { deployment in
-            let labels = deployment.spec[path: "template", "metadata", "labels"]?.stringMap ?? [:]
-            return Self.appLabels.lazy.compactMap { labels[$0] }.first == app
-        }?.name
+        workloads.first { Self.app(of: $0) == app }?.name
+    }
+
+    private static func app(of deployment: KubeObject) -> String? {
+        let labels = deployment.spec[path: "template", "metadata", "labels"]?.stringMap ?? [:]
+        return appLabels.lazy.compactMap { labels[$0] }.first
+    }
+
+    /// The workload that counted a request; nil when it is one that the Adoption has nothing to do with. What cannot be
+    /// told counts as the Adoption's: plaintext that is overlooked would be cut off.
+    private func counted(app: String, namespace: String) -> String? {
+        if let workload = workload(app: app) { return workload }
+        let isOthers = stores.deployments.list(namespace: namespace).contains { Self.app(of: $0) == app }
+        return isOthers ? nil : app.isEmpty ? "unknown workload" : app
     }
 
     /// `destination_service` is `name.namespace`.
@@ -155,10 +168,14 @@ struct WorkloadNames {
     }
 
     func plaintext(_ sample: PrometheusAnswer.Sample, namespace: String) -> PlaintextObservation? {
-        let count = Int(sample.value.rounded(.up))
-        guard count > 0, let workload = workload(app: sample.labels["app"] ?? "") else { return nil }
+        let count = whole(sample.value)
+        guard count > 0, let workload = counted(app: sample.labels["app"] ?? "", namespace: namespace) else { return nil }
         let address = sample.labels["source_ip"] ?? ""
-        let client = stores.pods.list().first { $0.status["podIP"]?.string == address }.map(owner(of:)) ?? address
+        // Pods that ended keep an address that may be another's by now.
+        let pod = stores.pods.list().first { pod in
+            pod.status["podIP"]?.string == address && !["Succeeded", "Failed"].contains(pod.status["phase"]?.string ?? "")
+        }
+        let client = pod.map(owner(of:)) ?? address
         return PlaintextObservation(
             client: client, address: address, workload: workload, port: sample.labels["destination_port"].flatMap { Int($0) },
             count: count)

@@ -37,6 +37,9 @@ package struct AdoptionReconciler: Reconciler {
         return [
             .primary(adoptions), .watching(stores.deployments, all), .watching(stores.pods, all),
             .watching(stores.peerAuthentications, all),
+            // Read, too: a look before these caches are filled would find workloads without pods.
+            .watching(stores.replicaSets) { _ in [] }, .watching(stores.services) { _ in [] },
+            .watching(stores.meshes) { _ in [] },
         ]
     }
 
@@ -50,7 +53,7 @@ package struct AdoptionReconciler: Reconciler {
             adoption = try Adoption(object)
         } catch {
             try await SpecRejection.write(
-                Adoption.problems(in: object), on: object, resource: .adoptions, api: api, now: now())
+                error, Adoption.problems(in: object), on: object, resource: .adoptions, api: api, now: now())
             return .done
         }
         let input = await gather(adoption)
@@ -76,7 +79,11 @@ package struct AdoptionReconciler: Reconciler {
             workloads: deployments.map { deployment in
                 let pods = stores.pods(of: deployment)
                 var facts = WorkloadFacts(deployment: deployment, pods: pods)
-                facts.areProxiesSynced = pods.filter { !$0.isBeingDeleted }.allSatisfy { synced.contains($0.key) }
+                let living = pods.filter { !$0.isBeingDeleted }
+                facts.areProxiesSynced = living.allSatisfy { synced.contains($0.key) }
+                // Known only when it is known of every pod.
+                let ends = living.map { proxies.certificateNotAfter($0.key) }
+                if !ends.contains(nil) { facts.certificateNotAfter = ends.compactMap { $0 }.min().map(Timestamp.init) }
                 return facts
             })
         let measured = await observer.measure(
@@ -124,16 +131,27 @@ package struct AdoptionReconciler: Reconciler {
             let spec = IstioPeerAuthentication.spec(
                 selector: intent.selector, mode: intent.mode, portModes: intent.portModes)
             let current = stores.peerAuthentications.get(namespace: adoption.namespace, name: intent.name)
+            if let current, current.labels[HeddleLabel.managedBy] != "heddle" { return report(current, on: adoption) }
             guard current?.spec != spec else { return }
             var object = KubeObject(.peerAuthentications, namespace: adoption.namespace, name: intent.name)
             object.labels = [HeddleLabel.managedBy: "heddle"]
             object.spec = spec
             try await api.apply(.peerAuthentications, object, fieldManager: HeddleFieldManager.adoption, force: true)
         case .removePeerPolicy(let name):
-            try await api.delete(.peerAuthentications, namespace: adoption.namespace, name: name)
+            guard let current = stores.peerAuthentications.get(namespace: adoption.namespace, name: name),
+                current.labels[HeddleLabel.managedBy] == "heddle"
+            else { return }
+            try await api.delete(.peerAuthentications, namespace: adoption.namespace, name: name, uid: current.uid)
         case .event(let reason, let isWarning, let message):
             events.record(isWarning ? .warning : .normal, reason: reason.rawValue, message: message, on: adoption.object)
         }
+    }
+
+    private func report(_ foreign: KubeObject, on adoption: Adoption) {
+        events.record(
+            .warning, reason: ConditionReason.fieldConflict.rawValue,
+            message: "\(foreign.reference) has the name that Heddle needs, and is not Heddle's. Rename it, or delete it.",
+            on: adoption.object)
     }
 
     /// Owns nothing of the Deployment but what it says of the template's metadata; nil gives that up again.

@@ -47,25 +47,40 @@ package struct CanaryReconciler: Reconciler {
                 let target = owner.hasSuffix("-canary") ? String(owner.dropLast("-canary".count)) : owner
                 return targeting(set.namespace, owner) + (target == owner ? [] : targeting(set.namespace, target))
             },
-            .watching(stores.virtualServices) { route in
-                canaries.list(namespace: route.namespace).filter { canary in
-                    "\(canary.spec[path: "service", "name"]?.string ?? "")-heddle" == route.name
-                }.map(\.key)
-            },
+            .watching(stores.virtualServices) { routed(by: $0, canaries) },
+            .watching(stores.destinationRules) { routed(by: $0, canaries) },
             .watching(stores.adoptions) { adoption in canaries.list(namespace: adoption.namespace).map(\.key) },
+            .watching(stores.services) { service in
+                canaries.list(namespace: service.namespace)
+                    .filter { $0.spec[path: "service", "name"]?.string == service.name }.map(\.key)
+            },
+            // Read, too: a look before these caches are filled would miss a policy, a query or a sidecar.
+            .watching(stores.servicePolicies) { _ in [] }, .watching(stores.metricTemplates) { _ in [] },
+            .watching(stores.pods) { _ in [] }, .watching(stores.meshes) { _ in [] },
         ]
+    }
+
+    /// The canaries that a route object concerns: the ones of its Service, and all that are for a host that somebody
+    /// else's object claims. A split that no Canary has is looked at under its own name.
+    private static func routed(by route: KubeObject, _ canaries: Store) -> [ObjectKey] {
+        let canaries = canaries.list(namespace: route.namespace)
+        guard let service = RouteWriter.service(of: route) else { return canaries.map(\.key) }
+        let own = canaries.filter { $0.spec[path: "service", "name"]?.string == service.name }
+        return own.isEmpty ? [route.key] : own.map(\.key)
     }
 
     package func reconcile(_ key: ObjectKey) async throws -> ReconcileResult {
         guard let object = stores.canaries.get(key), !object.isBeingDeleted else {
             evidence.forget(key)
+            try await removeAbandonedSplits(in: key.namespace)
             return .done
         }
         let canary: Canary
         do throws(FieldError) {
             canary = try Canary(object)
         } catch {
-            try await reject(object)
+            try await SpecRejection.write(
+                error, Canary.problems(in: object), on: object, resource: .canaries, api: api, now: now())
             return .done
         }
         let facts = await gather(canary)
@@ -81,6 +96,7 @@ package struct CanaryReconciler: Reconciler {
         var deployment: KubeObject?
         var canaryDeployment: KubeObject?
         var replicaSets: [KubeObject] = []
+        var routeConflict: RouteWriter.Conflict?
     }
 
     private func gather(_ canary: Canary) async -> Facts {
@@ -88,8 +104,8 @@ package struct CanaryReconciler: Reconciler {
         let service = ServiceID(namespace: canary.namespace, name: canary.spec.service.name)
         let deployment = stores.deployments.get(namespace: canary.namespace, name: target)
         let replicaSets = deployment.map(stores.replicaSets(of:)) ?? []
-        let own = stores.deployments.get(namespace: canary.namespace, name: ReleaseActions.canaryName(of: target))
-            .flatMap { $0.labels[HeddleLabel.canary] == canary.name ? $0 : nil }
+        let named = stores.deployments.get(namespace: canary.namespace, name: ReleaseActions.canaryName(of: target))
+        let own = named.flatMap { $0.labels[HeddleLabel.canary] == canary.name ? $0 : nil }
         var input = ReleaseInput(
             now: Timestamp(now()), generation: canary.generation,
             deployment: deployment.map { DeploymentFacts($0, replicaSets: replicaSets) })
@@ -98,7 +114,8 @@ package struct CanaryReconciler: Reconciler {
         input.abort = canary.object.annotations[HeddleAnnotation.abort]
         input.route = RouteFacts(split: routes.split(of: service), isConfirmed: isConfirmed(service))
         input.adoptionHold = adoptionHold(canary, deployment)
-        input.conflict = conflict(canary, deployment)
+        let routeConflict = routes.conflict(on: service)
+        input.conflict = conflict(canary, deployment, named) ?? routeConflict?.description
         if canary.status.phase.isRunning {
             let templates = stores.metricTemplates
             let look = await evidence.look(
@@ -108,7 +125,9 @@ package struct CanaryReconciler: Reconciler {
             input.traffic = look.traffic
             input.now = Timestamp(now())
         }
-        return Facts(input: input, deployment: deployment, canaryDeployment: own, replicaSets: replicaSets)
+        return Facts(
+            input: input, deployment: deployment, canaryDeployment: own, replicaSets: replicaSets,
+            routeConflict: input.conflict == routeConflict?.description ? routeConflict : nil)
     }
 
     private func isConfirmed(_ service: ServiceID) -> Bool {
@@ -130,12 +149,17 @@ package struct CanaryReconciler: Reconciler {
             + "Create an Adoption in namespace \(canary.namespace)."
     }
 
-    private func conflict(_ canary: Canary, _ deployment: KubeObject?) -> String? {
+    /// - Parameter named: the Deployment of the name that the canary's has or would have.
+    private func conflict(_ canary: Canary, _ deployment: KubeObject?, _ named: KubeObject?) -> String? {
         guard let deployment else { return nil }
         let rivals = stores.canaries.list(index: ClusterStores.byTarget, "\(canary.namespace)/\(deployment.name)")
         let order = { (object: KubeObject) in (object.creationTimestamp ?? .distantPast, object.name) }
         if let first = rivals.min(by: { order($0) < order($1) }), first.name != canary.name {
             return "Canary \(first.name) releases Deployment \(deployment.name) already. Delete one of the two."
+        }
+        if let named, named.labels[HeddleLabel.canary] == nil {
+            return "Deployment \(named.name) is not Heddle's, and a release of \(deployment.name) needs one of that name. "
+                + "Rename it, or delete it."
         }
         if let owner = deployment.controllerReference {
             return "Deployment \(deployment.name) is managed by \(owner.kind) \(owner.name), which would undo what a release "
@@ -154,20 +178,23 @@ package struct CanaryReconciler: Reconciler {
             api: api, routes: routes, canary: canary, deployment: facts.deployment, canaryDeployment: facts.canaryDeployment,
             replicaSets: facts.replicaSets)
         var status = decision.status
+        note(facts.routeConflict, in: &status, of: canary)
         // The decision is written before it is carried out: a crash in between repeats the actions, never the decision.
-        try await StatusWriter(.canaries, api: api).write(status, to: canary.object)
+        do {
+            try await StatusWriter(.canaries, api: api).write(status, to: canary.object)
+        } catch {
+            // What this look read is in no status: the next one reads from where the status stands.
+            evidence.forget(canary.key)
+            throw error
+        }
         do {
             for action in decision.actions { try await actions.perform(action) }
-        } catch let conflict as RouteWriter.Conflict {
-            status.message = conflict.description
-            status.conditions.set(
-                Condition(
-                    type: HeddleCondition.programmed.rawValue, status: .false, reason: ConditionReason.routeConflict.rawValue,
-                    message: conflict.description, observedGeneration: canary.generation), at: now())
-            if let fresh = try await api.find(.canaries, namespace: canary.namespace, name: canary.name) {
-                try await StatusWriter(.canaries, api: api).write(status, to: fresh)
+            if !status.phase.isRunning, decision.actions.isEmpty {
+                try await routes.removeLeftovers(
+                    of: ServiceID(namespace: canary.namespace, name: canary.spec.service.name))
             }
-            throw conflict
+        } catch is RouteWriter.Conflict {
+            // The next look finds it, and says it.
         }
         for case .event(let reason, let isWarning, let message) in decision.actions {
             events.record(isWarning ? .warning : .normal, reason: reason.rawValue, message: message, on: canary.object)
@@ -175,7 +202,33 @@ package struct CanaryReconciler: Reconciler {
         if !status.phase.isRunning { evidence.forget(canary.key) }
     }
 
-    private func reject(_ object: KubeObject) async throws {
-        try await SpecRejection.write(Canary.problems(in: object), on: object, resource: .canaries, api: api, now: now())
+    /// Says that somebody else's route is in the way, and takes it back when it is not any more.
+    private func note(_ conflict: RouteWriter.Conflict?, in status: inout CanaryStatus, of canary: Canary) {
+        let (type, reason) = (HeddleCondition.programmed.rawValue, ConditionReason.routeConflict.rawValue)
+        if let conflict {
+            status.conditions.set(
+                Condition(
+                    type: type, status: .false, reason: reason, message: conflict.description,
+                    observedGeneration: canary.generation), at: now())
+        } else if status.conditions[type]?.reason == reason {
+            status.conditions.set(
+                Condition(
+                    type: type, status: .true, reason: ConditionReason.programmed.rawValue,
+                    message: "No other route is in the way.", observedGeneration: canary.generation), at: now())
+        }
+    }
+
+    /// A Canary that was deleted during its run leaves a split to pods that go with it: the Service is routed as without.
+    private func removeAbandonedSplits(in namespace: String) async throws {
+        let claimed = Set(
+            stores.canaries.list(namespace: namespace).filter { !$0.isBeingDeleted }
+                .compactMap { $0.spec[path: "service", "name"]?.string })
+        for service in routes.services(in: namespace) where !claimed.contains(service.name) {
+            if routes.split(of: service) != nil {
+                try await routes.write(ServiceRouting(service: service, policy: routes.policy(of: service), split: nil))
+            } else {
+                try await routes.removeLeftovers(of: service)
+            }
+        }
     }
 }

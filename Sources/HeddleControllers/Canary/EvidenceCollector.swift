@@ -19,7 +19,9 @@ package final class EvidenceCollector: Sendable {
         var requests = CounterTracker()
         var buckets: [String: CounterTracker] = [:]
         var lastLook: Date?
-        var runID: String?
+        /// When the counters were last read; intervals start here, a failed look between or not.
+        var requestsRead: Date?
+        var bucketsRead: [String: Date] = [:]
     }
 
     private let queries = NativeMeshQueries()
@@ -43,7 +45,6 @@ package final class EvidenceCollector: Sendable {
         if !state.requests.hasBaseline, let last = lastSample(of: canary), now.timeIntervalSince(last) < 600 {
             await restore(&state, canary: canary, service: service, with: prometheus, at: last)
         }
-        let from = state.lastLook ?? now
         state.lastLook = now
         var look = Look()
         let requests = await read(queries.requests(to: service), with: prometheus, at: now)
@@ -53,19 +54,21 @@ package final class EvidenceCollector: Sendable {
                 if case .failure(let problem) = requests.samples {
                     look.metrics[metric.name] = .problem(problem, query: requests.query)
                 }
-            case .latency: look.metrics[metric.name] = await latency(metric, &state, service, prometheus, from: from, now: now)
+            case .latency: look.metrics[metric.name] = await latency(metric, &state, service, prometheus, now: now)
             case .query:
                 look.metrics[metric.name] = await value(of: metric, canary, prometheus, templates: templates, now: now)
             }
         }
-        if case .success(let samples) = requests.samples,
-            let increases = state.requests.observe(samples, at: now.timeIntervalSince1970)
-        {
-            let reading = TrackReading(
-                requests: increases, from: from.timeIntervalSince1970, to: now.timeIntervalSince1970)
-            look.traffic = reading
-            for metric in canary.spec.analysis.metrics where metric.kind == .successRatio {
-                look.metrics[metric.name] = .counts(reading, query: requests.query)
+        if case .success(let samples) = requests.samples {
+            let from = state.requestsRead ?? now
+            state.requestsRead = now
+            if let increases = state.requests.observe(samples, at: now.timeIntervalSince1970) {
+                let reading = TrackReading(
+                    requests: increases, from: from.timeIntervalSince1970, to: now.timeIntervalSince1970)
+                look.traffic = reading
+                for metric in canary.spec.analysis.metrics where metric.kind == .successRatio {
+                    look.metrics[metric.name] = .counts(reading, query: requests.query)
+                }
             }
         }
         memory.withLock { [state] in $0[canary.key] = state }
@@ -84,11 +87,13 @@ package final class EvidenceCollector: Sendable {
         let requests = await read(queries.requests(to: service), with: prometheus, at: last)
         guard case .success(let samples) = requests.samples else { return }
         _ = state.requests.observe(samples, at: last.timeIntervalSince1970)
+        state.requestsRead = last
         for metric in canary.spec.analysis.metrics where metric.kind == .latency {
             guard let bound = metric.latencyBound else { continue }
             let query = queries.latencyBuckets(to: service, boundMilliseconds: bound.seconds * 1000)
             if case .success(let samples) = await read(query, with: prometheus, at: last).samples {
                 _ = state.buckets[metric.name, default: CounterTracker()].observe(samples, at: last.timeIntervalSince1970)
+                state.bucketsRead[metric.name] = last
             }
         }
         state.lastLook = last
@@ -96,7 +101,7 @@ package final class EvidenceCollector: Sendable {
 
     private func latency(
         _ metric: CanaryMetric, _ state: inout Memory, _ service: ServiceID, _ prometheus: any PrometheusQuerying,
-        from: Date, now: Date
+        now: Date
     ) async -> MetricReading? {
         guard let bound = metric.latencyBound.map({ $0.seconds * 1000 }) else { return nil }
         let answer = await read(
@@ -104,6 +109,8 @@ package final class EvidenceCollector: Sendable {
         switch answer.samples {
         case .failure(let problem): return .problem(problem, query: answer.query)
         case .success(let samples):
+            let from = state.bucketsRead[metric.name] ?? now
+            state.bucketsRead[metric.name] = now
             guard
                 let increases = state.buckets[metric.name, default: CounterTracker()].observe(
                     samples, at: now.timeIntervalSince1970)

@@ -28,7 +28,8 @@ package struct MeshReconciler: Reconciler {
         do throws(FieldError) {
             mesh = try Mesh(object)
         } catch {
-            try await SpecRejection.write(Mesh.problems(in: object), on: object, resource: .meshes, api: api, now: now())
+            try await SpecRejection.write(
+                error, Mesh.problems(in: object), on: object, resource: .meshes, api: api, now: now())
             return .done
         }
         var status = mesh.status

@@ -30,21 +30,20 @@ package struct ServicePolicyReconciler: Reconciler {
         @Sendable func all(_ object: KubeObject) -> [ObjectKey] { policies.list(namespace: object.namespace).map(\.key) }
         return [
             .primary(policies), .watching(stores.virtualServices, all), .watching(stores.destinationRules, all),
-            .watching(policies) { gone in all(gone) },
+            .watching(stores.services, all), .watching(policies) { gone in all(gone) },
         ]
     }
 
     package func reconcile(_ key: ObjectKey) async throws -> ReconcileResult {
         guard let object = stores.servicePolicies.get(key), !object.isBeingDeleted else {
-            try await withdraw(from: key.namespace)
-            return .done
+            return try await withdraw(from: key.namespace) ? .done : .requeue(after: .seconds(1))
         }
         let policy: ServicePolicy
         do throws(FieldError) {
             policy = try ServicePolicy(object)
         } catch {
             try await SpecRejection.write(
-                ServicePolicy.problems(in: object), on: object, resource: .servicePolicies, api: api, now: now())
+                error, ServicePolicy.problems(in: object), on: object, resource: .servicePolicies, api: api, now: now())
             return .done
         }
         let service = ServiceID(namespace: policy.namespace, name: policy.spec.service)
@@ -72,9 +71,12 @@ package struct ServicePolicyReconciler: Reconciler {
                 try await StatusWriter(.servicePolicies, api: api).write(status, to: object)
                 return .done
             }
-            let routing = ServiceRouting(service: service, policy: policy.spec, split: routes.split(of: service))
+            guard let routing = routing(of: service, policy: policy.spec) else { return .requeue(after: .seconds(1)) }
             try await routes.write(routing)
             status.rendered = rendered(routing)
+            // The policy may have been for another Service before.
+            _ = try await withdraw(from: key.namespace)
+            if !status.rendered.isEmpty, let conflict = routes.conflict(on: service) { throw conflict }
         } catch let conflict as RouteWriter.Conflict {
             set(.accepted, false, .routeConflict, conflict.description)
             set(.ready, false, .routeConflict, conflict.description)
@@ -95,14 +97,27 @@ package struct ServicePolicyReconciler: Reconciler {
         return .requeue(after: .seconds(30))
     }
 
+    /// What the Service's objects are to say, with the split that a release has there now. Nil while the caches show a
+    /// route without its subsets, or the other way round: a release is between two writes, and is left alone.
+    private func routing(of service: ServiceID, policy: ServicePolicySpec?) -> ServiceRouting? {
+        let split = routes.split(of: service)
+        if let split, split.stableHash.isEmpty || split.canaryHash.isEmpty { return nil }
+        if split == nil, routes.hasSubsets(service) { return nil }
+        return ServiceRouting(service: service, policy: policy, split: split)
+    }
+
     /// After a policy is gone: routes of its namespace that no policy or release asks for go too.
-    private func withdraw(from namespace: String) async throws {
-        for object in stores.virtualServices.list(namespace: namespace) + stores.destinationRules.list(namespace: namespace)
-        where object.labels[HeddleLabel.managedBy] == "heddle" && object.name.hasSuffix("-heddle") {
-            let service = ServiceID(namespace: namespace, name: String(object.name.dropLast("-heddle".count)))
-            guard routes.policy(of: service) == nil else { continue }
-            try await routes.write(ServiceRouting(service: service, policy: nil, split: routes.split(of: service)))
+    /// - Returns: false when a release is at work on one of them: look again.
+    private func withdraw(from namespace: String) async throws -> Bool {
+        var isDone = true
+        for service in routes.services(in: namespace) where routes.policy(of: service) == nil {
+            if let routing = routing(of: service, policy: nil) {
+                try await routes.write(routing)
+            } else {
+                isDone = false
+            }
         }
+        return isDone
     }
 
     private func rendered(_ routing: ServiceRouting) -> [RenderedObject] {

@@ -12,7 +12,8 @@ package struct CumulativeHistogram: Sendable, Hashable {
     package init?(_ samples: [PrometheusAnswer.Sample]) {
         var byEdge: [Double: Double] = [:]
         for sample in samples {
-            guard let edge = sample.labels["le"].flatMap({ $0 == "+Inf" ? .infinity : Double($0) }), sample.value.isFinite
+            guard let edge = sample.labels["le"].flatMap({ $0 == "+Inf" ? .infinity : Double($0) }),
+                sample.value.isFinite
             else { continue }
             byEdge[edge, default: 0] += sample.value
         }

@@ -37,7 +37,10 @@ package struct NativeMeshQueries: Sendable, Hashable {
     package func plaintext(namespace: String, windowSeconds: Double) -> String {
         counted(
             Self.requestsMetric,
-            [("reporter", "=", "destination"), ("namespace", "=", namespace), ("connection_security_policy", "=", "none")],
+            [
+                ("reporter", "=", "destination"), ("namespace", "=", namespace),
+                ("connection_security_policy", "=", "none"),
+            ],
             by: ["app", "destination_port", "source_ip"], windowSeconds: windowSeconds)
     }
 
@@ -69,7 +72,10 @@ package struct NativeMeshQueries: Sendable, Hashable {
     package func retryAmplification(namespace: String, windowSeconds: Double) -> String {
         let arrived = counted(
             Self.requestsMetric,
-            [("reporter", "=", "destination"), ("namespace", "=", namespace), ("connection_security_policy", "=", "mutual_tls")],
+            [
+                ("reporter", "=", "destination"), ("namespace", "=", namespace),
+                ("connection_security_policy", "=", "mutual_tls"),
+            ],
             by: [], windowSeconds: windowSeconds)
         let sent = counted(
             Self.requestsMetric,

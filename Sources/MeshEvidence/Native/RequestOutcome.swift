@@ -10,7 +10,9 @@ package enum RequestOutcome: Sendable, Hashable {
 
     /// Envoy's response flags for an answer that never came: connection failure, termination, overflow, no healthy
     /// upstream, resets, no route or cluster, and the timeouts.
-    package static let connectionFlags: Set<String> = ["UF", "UC", "UH", "UO", "UR", "LR", "UPE", "NC", "NR", "UT", "URX"]
+    package static let connectionFlags: Set<String> = [
+        "UF", "UC", "UH", "UO", "UR", "LR", "UPE", "NC", "NR", "UT", "URX",
+    ]
     /// The part of them that says that the two sides could not talk, as a refused plaintext connection does.
     package static let refusedFlags: Set<String> = ["UF", "UC", "UR", "UH"]
 

@@ -18,7 +18,9 @@ package struct TrackReading: Sendable, Hashable {
     /// Requests that no subset was chosen for: there was no split.
     package var unsplit: Counts
 
-    package init(from: Double, to: Double, stable: Counts = .init(), canary: Counts = .init(), unsplit: Counts = .init()) {
+    package init(
+        from: Double, to: Double, stable: Counts = .init(), canary: Counts = .init(), unsplit: Counts = .init()
+    ) {
         self.from = from
         self.to = to
         self.stable = stable

@@ -17,7 +17,8 @@ package struct CanaryCounts: Sendable, Hashable {
     /// Nil when a count is negative or a track has more failures than requests: such an interval was not measured
     /// properly, and says nothing.
     package init?(canaryRequests: Int, canaryFailures: Int, stableRequests: Int, stableFailures: Int) {
-        guard canaryFailures >= 0, canaryRequests >= canaryFailures, stableFailures >= 0, stableRequests >= stableFailures
+        guard canaryFailures >= 0, canaryRequests >= canaryFailures, stableFailures >= 0,
+            stableRequests >= stableFailures
         else { return nil }
         self.canaryRequests = canaryRequests
         self.canaryFailures = canaryFailures

@@ -70,7 +70,8 @@ package struct SequentialTest: Sendable, Hashable {
                 && (logSums + restartLogSums).allSatisfy { $0.isFinite }
             self.intervals = isWhole ? intervals : 0
             self.logSums = isWhole ? logSums : Array(repeating: 0, count: count)
-            self.restartLogSums = isWhole ? restartLogSums : Array(repeating: SequentialTest.minusInfinity, count: count)
+            self.restartLogSums =
+                isWhole ? restartLogSums : Array(repeating: SequentialTest.minusInfinity, count: count)
             safeLogSum = isWhole ? safeLogSums.first.map { $0.isFinite ? $0 : 0 } ?? 0 : 0
         }
     }

@@ -24,6 +24,8 @@ package enum SplitCheck: Sendable, Hashable {
         let desired = Double(desiredPercent)
         let spread = Self.deviations * (desired * (100 - desired) / Double(total)).squareRoot() + Self.slackPercent
         let allowed = max(0, desired - spread)...min(100, desired + spread)
-        self = allowed.contains(observed) ? .agrees(observedPercent: observed) : .differs(observedPercent: observed, allowed: allowed)
+        self =
+            allowed.contains(observed)
+            ? .agrees(observedPercent: observed) : .differs(observedPercent: observed, allowed: allowed)
     }
 }

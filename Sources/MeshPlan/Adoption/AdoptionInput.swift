@@ -66,8 +66,10 @@ package struct WorkloadFacts: Sendable, Hashable {
     package var restartProblem: String?
 
     package init(
-        name: String, selector: [String: String] = [:], ports: [Int] = [], desired: Int, podsTotal: Int, podsMeshed: Int,
-        podsReady: Int, isRolloutComplete: Bool = true, isInjectionRequested: Bool = false, areProxiesSynced: Bool = false,
+        name: String, selector: [String: String] = [:], ports: [Int] = [], desired: Int, podsTotal: Int,
+        podsMeshed: Int,
+        podsReady: Int, isRolloutComplete: Bool = true, isInjectionRequested: Bool = false,
+        areProxiesSynced: Bool = false,
         certificateNotAfter: Timestamp? = nil, restartProblem: String? = nil
     ) {
         self.name = name

@@ -29,7 +29,8 @@ extension AdoptionMachine {
         guard !batch.isEmpty else { return }
         isChanging = true
         if let ended = status.batchEndedAt, input.now < ended.adding(spec.batch.pause) {
-            status.message = "\(open) of \(status.workloads.count) workloads to mesh; the next batch follows after \(spec.batch.pause)."
+            status.message =
+                "\(open) of \(status.workloads.count) workloads to mesh; the next batch follows after \(spec.batch.pause)."
             return
         }
         for name in batch { restart(name) }
@@ -52,7 +53,8 @@ extension AdoptionMachine {
         guard fact.isHealthy else {
             block(
                 .readiness, workload: workload.name,
-                "\(workload.name) is not healthy (\(fact.podsReady) of \(fact.desired) pods ready); it is restarted when it is.")
+                "\(workload.name) is not healthy (\(fact.podsReady) of \(fact.desired) pods ready); it is restarted when it is."
+            )
             return true
         }
         return false
@@ -73,7 +75,9 @@ extension AdoptionMachine {
             }
         }
         actions.append(.restartWorkload(name: name, at: input.now))
-        record("workload \(name)", .allMeshed, .pass, action: "Restart", rule: "healthy, and its strategy keeps it available",
+        record(
+            "workload \(name)", .allMeshed, .pass, action: "Restart",
+            rule: "healthy, and its strategy keeps it available",
             "its pods are replaced by pods with a sidecar")
         actions.append(.event(.workloadRestarted, isWarning: false, message: "Restarting \(name) with a sidecar."))
     }
@@ -86,7 +90,9 @@ extension AdoptionMachine {
                 status.batchEndedAt = input.now
                 if status.state == .steppedBack { status.state = .progressing }
                 let seconds = NumberText.seconds(input.now.seconds(since: restarted))
-                record("workload \(workload.name)", .allMeshed, .pass, action: "Meshed", rule: "pods ready, sidecars in sync",
+                record(
+                    "workload \(workload.name)", .allMeshed, .pass, action: "Meshed",
+                    rule: "pods ready, sidecars in sync",
                     "\(fact.podsMeshed) of \(fact.podsTotal) pods meshed after \(seconds)")
             } else if input.now >= restarted.adding(spec.batch.workloadDeadline) {
                 stepBack(workload, fact)
@@ -112,7 +118,8 @@ extension AdoptionMachine {
         hasSteppedBack = true
         actions.append(.restoreWorkload(name: workload.name))
         actions.append(.event(.steppedBack, isWarning: true, message: message))
-        record("workload \(workload.name)", .readiness, .fail, action: "StepBack",
+        record(
+            "workload \(workload.name)", .readiness, .fail, action: "StepBack",
             rule: "ready within \(spec.batch.workloadDeadline)", message)
     }
 
@@ -124,10 +131,12 @@ extension AdoptionMachine {
             block(.tracesArrive, "No traces have arrived yet.")
         }
         requireWithin(
-            .addedLatency, input.addedLatencyP99Ms, spec.observe.maxAddedLatencyP99.seconds * 1000, "The latency that the mesh adds",
+            .addedLatency, input.addedLatencyP99Ms, spec.observe.maxAddedLatencyP99.seconds * 1000,
+            "The latency that the mesh adds",
             unit: " ms")
         requireWithin(
-            .proxyMemory, input.proxyMemoryBytes.map { Double($0) / 1_048_576 }, spec.observe.maxProxyMemory.value / 1_048_576,
+            .proxyMemory, input.proxyMemoryBytes.map { Double($0) / 1_048_576 },
+            spec.observe.maxProxyMemory.value / 1_048_576,
             "The memory of a sidecar", unit: " MiB")
     }
 
@@ -140,7 +149,17 @@ extension AdoptionMachine {
         }
         guard !isChanging else { return }
         for fact in input.workloads where fact.podsMeshed > 0 && !fact.areProxiesSynced {
-            block(.proxiesSynced, workload: fact.name, "Sidecars of \(fact.name) have not acknowledged their configuration yet.")
+            guard status.phase == .observe else {
+                // Later every change of the configuration passes through here; it is waited for, and no alarm.
+                if status.phase == .strict {
+                    isChanging = true
+                    status.message = "Waiting for the sidecars of \(fact.name) to acknowledge their configuration."
+                }
+                continue
+            }
+            block(
+                .proxiesSynced, workload: fact.name,
+                "Sidecars of \(fact.name) have not acknowledged their configuration yet.")
         }
     }
 
@@ -162,7 +181,8 @@ extension AdoptionMachine {
         if value > bound {
             block(
                 gate,
-                "\(what) is \(NumberText.significant(value))\(unit), above the bound of \(NumberText.significant(bound))\(unit).")
+                "\(what) is \(NumberText.significant(value))\(unit), above the bound of \(NumberText.significant(bound))\(unit)."
+            )
         }
     }
 }

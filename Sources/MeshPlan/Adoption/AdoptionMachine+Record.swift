@@ -9,7 +9,8 @@ extension AdoptionMachine {
     ) {
         blockers.append(
             Blocker(
-                gate: gate, workload: workload, client: client, port: port, count: count, message: message, since: input.now))
+                gate: gate, workload: workload, client: client, port: port, count: count, message: message,
+                since: input.now))
     }
 
     mutating func announceBlock(_ blocker: Blocker) {
@@ -43,7 +44,9 @@ extension AdoptionMachine {
         let isProgressing = status.state == .progressing || status.state == .soaking
         set(.ready, status.state == .complete, status.state == .complete ? .ready : reason)
         set(.progressing, isProgressing, reason)
-        set(.metricsAvailable, input.metricsProblem == nil, input.metricsProblem == nil ? .metricsAvailable : .metricsUnavailable)
+        set(
+            .metricsAvailable, input.metricsProblem == nil,
+            input.metricsProblem == nil ? .metricsAvailable : .metricsUnavailable)
     }
 
     private mutating func set(_ type: HeddleCondition, _ holds: Bool, _ reason: ConditionReason) {

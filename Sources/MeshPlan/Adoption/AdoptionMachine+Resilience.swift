@@ -9,7 +9,8 @@ extension AdoptionMachine {
         guard input.metricsProblem == nil else { return }
         judgeErrorRatio()
         requireWithin(
-            .retryAmplification, input.retryAmplification, spec.resilience.retryAmplificationMax, "The number of tries per request",
+            .retryAmplification, input.retryAmplification, spec.resilience.retryAmplificationMax,
+            "The number of tries per request",
             unit: "")
     }
 

@@ -51,10 +51,13 @@ extension AdoptionMachine {
         }
         actions.append(.setPeerPolicy(intent))
         let ports = intent.portModes.keys.sorted().map(String.init).joined(separator: ", ")
-        let message = "\(name) accepts mutual TLS only" + (ports.isEmpty ? "." : ", but for port \(ports), which has an exception.")
+        let message =
+            "\(name) accepts mutual TLS only"
+            + (ports.isEmpty ? "." : ", but for port \(ports), which has an exception.")
         status.state = .progressing
         status.message = message
-        record("workload \(name)", .plaintextClients, .pass, action: "Strict",
+        record(
+            "workload \(name)", .plaintextClients, .pass, action: "Strict",
             rule: "no plaintext but for exceptions within \(spec.strict.window)", message)
         actions.append(.event(.workloadStrict, isWarning: false, message: message))
     }
@@ -75,7 +78,9 @@ extension AdoptionMachine {
         actions.append(.setPeerPolicy(intent))
         isChanging = true
         status.message = "All workloads are strict; the namespace follows."
-        record("namespace", .plaintextClients, .pass, action: "Strict", rule: "all workloads are strict", "one policy for all")
+        record(
+            "namespace", .plaintextClients, .pass, action: "Strict", rule: "all workloads are strict",
+            "one policy for all")
     }
 
     /// Puts policies right that were changed or lost. The status is the truth.
@@ -93,7 +98,9 @@ extension AdoptionMachine {
     private mutating func undoHarm() {
         guard let failures = input.connectionFailures else { return }
         for workload in status.workloads where workload.mtls == .strict {
-            guard let since = workload.strictAt, input.now.seconds(since: since) <= spec.strict.soak.seconds else { continue }
+            guard let since = workload.strictAt, input.now.seconds(since: since) <= spec.strict.soak.seconds else {
+                continue
+            }
             let now = failures[workload.name] ?? 0
             let before = workload.connectionFailuresBefore ?? 0
             guard now > before + spec.strict.maxConnectionFailures else { continue }
@@ -108,7 +115,8 @@ extension AdoptionMachine {
             status.batchEndedAt = input.now
             status.message = message
             hasSteppedBack = true
-            record("workload \(workload.name)", .connectionFailures, .fail, action: "StepBack",
+            record(
+                "workload \(workload.name)", .connectionFailures, .fail, action: "StepBack",
                 rule: "at most \(spec.strict.maxConnectionFailures) more failed connections than before", message)
             actions.append(.event(.steppedBack, isWarning: true, message: message))
         }
@@ -185,7 +193,9 @@ extension AdoptionMachine {
             }
         }
         if blockers.isEmpty, let left = windowLeft() {
-            block(.plaintextClients, "No plaintext is seen; \(NumberText.seconds(left)) of the window of \(spec.strict.window) left.")
+            block(
+                .plaintextClients,
+                "No plaintext is seen; \(NumberText.seconds(left)) of the window of \(spec.strict.window) left.")
         }
     }
 

@@ -105,7 +105,9 @@ package struct AdoptionMachine {
             if workload.state == .notMeshed, fact.isMeshed, fact.isHealthy {
                 workload.state = workload.mtls == .strict ? .strict : .meshed
                 workload.message = nil
-            } else if [.meshed, .strict].contains(workload.state), fact.isRolloutComplete, fact.podsMeshed < fact.podsTotal {
+            } else if [.meshed, .strict].contains(workload.state), fact.isRolloutComplete,
+                fact.podsMeshed < fact.podsTotal
+            {
                 workload.state = .notMeshed
                 workload.message = "\(fact.podsTotal - fact.podsMeshed) of its pods run without a sidecar."
             }
@@ -118,7 +120,11 @@ package struct AdoptionMachine {
         change(&status.workloads[index])
     }
 
+    /// Seconds between two writes of measurements: numbers that move a little at each look are not worth one.
+    private static let measurementSeconds = 5.0
+
     private mutating func measure() {
+        if let last = status.measurements.at, input.now.seconds(since: last) < Self.measurementSeconds { return }
         var now = status.measurements
         now.at = input.now
         now.addedLatencyP50Ms = input.addedLatencyP50Ms ?? now.addedLatencyP50Ms
@@ -147,15 +153,20 @@ package struct AdoptionMachine {
             status.measurements.latencyP99BaselineMs = input.latencyP99Ms
         }
         status.message = "Phase \(phase.rawValue) starts."
-        record("phase \(old.rawValue)", .allMeshed, .pass, action: "Advance", rule: "all gates held for the soak",
+        record(
+            "phase \(old.rawValue)", .allMeshed, .pass, action: "Advance", rule: "all gates held for the soak",
             "phase \(phase.rawValue) starts")
-        actions.append(.event(.phaseAdvanced, isWarning: false, message: "Phase \(old.rawValue) is done; \(phase.rawValue) starts."))
+        actions.append(
+            .event(
+                .phaseAdvanced, isWarning: false, message: "Phase \(old.rawValue) is done; \(phase.rawValue) starts."))
     }
 
     /// The target was lowered: what the higher phases changed is undone.
     private mutating func stepDown() {
         if status.phase >= .strict, spec.targetPhase < .strict { undoStrict() }
-        record("phase \(status.phase.rawValue)", .approval, .pass, action: "StepDown", rule: "spec.targetPhase was lowered",
+        record(
+            "phase \(status.phase.rawValue)", .approval, .pass, action: "StepDown",
+            rule: "spec.targetPhase was lowered",
             "back to \(spec.targetPhase.rawValue)")
         status.phase = spec.targetPhase
         status.phaseStartedAt = input.now
@@ -221,10 +232,13 @@ package struct AdoptionMachine {
         }
         guard spec.targetPhase > status.phase, let next = status.phase.next else {
             if status.state != .complete {
-                record("phase \(status.phase.rawValue)", .allMeshed, .pass, action: "Complete",
+                record(
+                    "phase \(status.phase.rawValue)", .allMeshed, .pass, action: "Complete",
                     rule: "all gates held for \(soak)", "the target is reached")
                 actions.append(
-                    .event(.phaseComplete, isWarning: false, message: "The target phase \(status.phase.rawValue) is reached."))
+                    .event(
+                        .phaseComplete, isWarning: false,
+                        message: "The target phase \(status.phase.rawValue) is reached."))
             }
             status.state = .complete
             status.message = "The target phase \(status.phase.rawValue) is reached."
@@ -232,7 +246,8 @@ package struct AdoptionMachine {
         }
         guard isApproved(next) else {
             if status.state != .awaitingApproval {
-                record("phase \(status.phase.rawValue)", .approval, .insufficient, action: "Wait",
+                record(
+                    "phase \(status.phase.rawValue)", .approval, .insufficient, action: "Wait",
                     rule: "approval: Manual", "set spec.approvedPhase to \(next.rawValue)")
             }
             status.state = .awaitingApproval

@@ -7,7 +7,9 @@ package struct CallGraph: Sendable, Hashable {
         names = workloads.sorted()
         let known = Set(workloads)
         callees = calls.reduce(into: [:]) { callees, call in
-            guard call.client != call.workload, known.contains(call.client), known.contains(call.workload) else { return }
+            guard call.client != call.workload, known.contains(call.client), known.contains(call.workload) else {
+                return
+            }
             callees[call.client, default: []].insert(call.workload)
         }
     }

@@ -7,7 +7,9 @@ extension WorkloadFacts {
     /// - Parameter pods: those that the Deployment's selector selects, canary pods of a release left out.
     package init(deployment: KubeObject, pods: [KubeObject]) {
         let spec = deployment.spec
-        let alive = pods.filter { !$0.isBeingDeleted && !["Succeeded", "Failed"].contains($0.status["phase"]?.string ?? "") }
+        let alive = pods.filter {
+            !$0.isBeingDeleted && !["Succeeded", "Failed"].contains($0.status["phase"]?.string ?? "")
+        }
         let desired = spec["replicas"]?.int ?? 1
         let template = spec["template"] ?? [:]
         let ports = (template[path: "spec", "containers"]?.array ?? []).flatMap { container in
@@ -26,7 +28,9 @@ extension WorkloadFacts {
     }
 
     private static func isReady(_ pod: KubeObject) -> Bool {
-        (pod.status["conditions"]?.array ?? []).contains { $0["type"]?.string == "Ready" && $0["status"]?.string == "True" }
+        (pod.status["conditions"]?.array ?? []).contains {
+            $0["type"]?.string == "Ready" && $0["status"]?.string == "True"
+        }
     }
 
     /// As `kubectl rollout status` decides it.
@@ -44,10 +48,12 @@ extension WorkloadFacts {
         let spec = deployment.spec
         if spec["paused"]?.bool == true {
             return deployment.annotations[HeddleAnnotation.heldChange] == nil
-                ? "the Deployment is paused; resume it" : "a release holds the Deployment; let it end, or put the stable template back"
+                ? "the Deployment is paused; resume it"
+                : "a release holds the Deployment; let it end, or put the stable template back"
         }
         if spec[path: "template", "spec", "hostNetwork"]?.bool == true {
-            return "its pods use the node's network, where no sidecar can capture; give it an exception or change hostNetwork"
+            return
+                "its pods use the node's network, where no sidecar can capture; give it an exception or change hostNetwork"
         }
         let strategy = spec["strategy"] ?? [:]
         if strategy["type"]?.string == "Recreate" {

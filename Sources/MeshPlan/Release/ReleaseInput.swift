@@ -32,6 +32,16 @@ package struct ReleaseInput: Sendable, Hashable {
     }
 }
 
+extension ReleaseInput {
+    /// Whether a look at the metrics is due. A reconcile that comes sooner, such as the one that its own status write
+    /// causes, leaves `metrics` empty and `traffic` nil.
+    package static func isLookDue(spec: CanarySpec, status: CanaryStatus, now: Timestamp) -> Bool {
+        guard status.phase.isRunning, status.phase != .rollingBack else { return false }
+        guard let last = status.evidence.compactMap(\.lastSampleAt).max() else { return true }
+        return now >= last.adding(spec.analysis.interval)
+    }
+}
+
 /// The user's Deployment and its ReplicaSets.
 package struct DeploymentFacts: Sendable, Hashable {
     package var isPaused = false

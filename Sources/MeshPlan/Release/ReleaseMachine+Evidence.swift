@@ -54,7 +54,8 @@ extension ReleaseMachine {
         if status.phase == .promoting || status.phase == .baking { canary += reading.unsplit }
         guard
             let counts = CanaryCounts(
-                canaryRequests: canary.requests, canaryFailures: canary.failures, stableRequests: reading.stable.requests,
+                canaryRequests: canary.requests, canaryFailures: canary.failures,
+                stableRequests: reading.stable.requests,
                 stableFailures: reading.stable.failures)
         else { return }
         evidence.counts.add(counts)
@@ -99,8 +100,11 @@ extension ReleaseMachine {
         let judgement: Judgement
         if metric.kind == .query {
             let rule = ValueRule(
-                minimum: metric.thresholdRange?.min, maximum: metric.thresholdRange?.max, minimumSamples: minimumSamples)
-            guard evidence.problem == nil, let value = evidence.value else { return missing(metric, evidence, rule.rule) }
+                minimum: metric.thresholdRange?.min, maximum: metric.thresholdRange?.max, minimumSamples: minimumSamples
+            )
+            guard evidence.problem == nil, let value = evidence.value else {
+                return missing(metric, evidence, rule.rule)
+            }
             judgement = rule.judge(
                 metric: metric.name, query: query, value: value, canarySamples: status.stepTraffic.canaryRequests)
         } else {
@@ -123,7 +127,8 @@ extension ReleaseMachine {
         let words = problem.firstIndex(of: " ").map { String(problem[problem.index(after: $0)...]) } ?? problem
         return Judgement(
             verdict: .insufficient(kind), metric: metric.name, query: query(of: metric),
-            canarySamples: metric.kind == .query ? status.stepTraffic.canaryRequests : evidence.stepCounts.canaryRequests,
+            canarySamples: metric.kind == .query
+                ? status.stepTraffic.canaryRequests : evidence.stepCounts.canaryRequests,
             rule: rule, explanation: words, wouldChange: "an answer of the metrics source")
     }
 
@@ -160,14 +165,16 @@ extension ReleaseMachine {
         if judgements.isEmpty, status.stepTraffic.canaryRequests < minimumSamples {
             holdOrRollBack(
                 deployment, .samples, .duration,
-                "\(stepName): \(status.stepTraffic.canaryRequests) of \(NumberText.count(minimumSamples, "canary request")).")
+                "\(stepName): \(status.stepTraffic.canaryRequests) of \(NumberText.count(minimumSamples, "canary request"))."
+            )
             return true
         }
         if let (judged, _) = open.first(where: { $0.policy == .fail }) {
             record(judged, action: "RollBack")
             rollBack(
                 deployment, rejecting: true, nil,
-                "\(judged.metric.name) lacks evidence, which its policy takes as a failure: \(judged.judgement.explanation).")
+                "\(judged.metric.name) lacks evidence, which its policy takes as a failure: \(judged.judgement.explanation)."
+            )
             return true
         }
         guard let (judged, _) = open.first(where: { $0.policy != .pass }) else { return false }
@@ -185,9 +192,11 @@ extension ReleaseMachine {
                 return true
             }
         }
-        record(judged, action: "Hold")
+        let wait = Self.wait(for: judged.judgement.verdict)
+        // Only when it begins: a look that finds the same again writes nothing.
+        if status.waitingFor != wait { record(judged, action: "Hold") }
         hold(
-            Self.wait(for: judged.judgement.verdict),
+            wait,
             "\(stepName) holds for \(judged.metric.name): \(judged.judgement.explanation).")
         return true
     }

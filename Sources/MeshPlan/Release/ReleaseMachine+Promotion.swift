@@ -8,7 +8,9 @@ extension ReleaseMachine {
         status.stepStartedAt = input.now
         clearStepCounts()
         let message = wantsPromotion ? "Promoted by \(HeddleAnnotation.approve)." : "All steps passed; promoting."
-        record(.change, verdict: .pass, action: "Promote", rule: "all steps passed, or a person decided", explanation: message)
+        record(
+            .change, verdict: .pass, action: "Promote", rule: "all steps passed, or a person decided",
+            explanation: message)
         event(.promoting, "\(message) The canary takes over the load while the Deployment rolls.")
         hold(.canaryPods, message)
     }
@@ -33,10 +35,12 @@ extension ReleaseMachine {
             _ = route(deployment, weight: status.desiredWeightPercent)
             return holdOrRollBack(
                 deployment, .canaryPods, .pods,
-                "Promoting: \(canaryReady(deployment)) of \(NumberText.count(needed, "canary pod")) ready to take all traffic.")
+                "Promoting: \(canaryReady(deployment)) of \(NumberText.count(needed, "canary pod")) ready to take all traffic."
+            )
         }
         guard route(deployment, weight: 100) == .confirmed else {
-            return holdOrRollBack(deployment, .observedSplit, .route, "Promoting: waiting for the proxies to confirm 100 %.")
+            return holdOrRollBack(
+                deployment, .observedSplit, .route, "Promoting: waiting for the proxies to confirm 100 %.")
         }
         actions.append(.unpauseDeployment)
         status.deadlineAt = input.now.adding(spec.progressDeadline)
@@ -59,7 +63,8 @@ extension ReleaseMachine {
         else {
             return holdOrRollBack(
                 deployment, .stablePods, .pods,
-                "Promoting: \(pods.ready) of \(NumberText.count(deployment.desiredReplicas, "pod")) of the new version ready.")
+                "Promoting: \(pods.ready) of \(NumberText.count(deployment.desiredReplicas, "pod")) of the new version ready."
+            )
         }
         enter(.baking, deadline: spec.bake)
         status.stepStartedAt = input.now

@@ -33,7 +33,8 @@ extension ReleaseMachine {
             switch status.phase {
             case .rolledBack: .rolledBack
             case .waitingForPhase: .waitingForPhase
-            case .failed: input.deployment == nil ? .targetNotFound : input.conflict != nil ? .targetConflict : .notReady
+            case .failed:
+                input.deployment == nil ? .targetNotFound : input.conflict != nil ? .targetConflict : .notReady
             default: nil
             }
         let progress: ConditionReason =
@@ -73,7 +74,8 @@ extension DecisionRecord {
         self.init(
             at: at, subject: subject, metric: judgement.metric, query: judgement.query,
             n: judgement.canarySamples.map { Samples(canary: $0, stable: judgement.stableSamples) },
-            estimate: judgement.estimate, bound: judgement.bound, rule: judgement.rule, verdict: verdict, action: action,
+            estimate: judgement.estimate, bound: judgement.bound, rule: judgement.rule, verdict: verdict,
+            action: action,
             wouldChange: "\(judgement.explanation); would change it: \(judgement.wouldChange)")
     }
 }

@@ -16,7 +16,9 @@ extension ReleaseMachine {
             let message =
                 "The change \(current) runs on all pods already: it was rolled out without a canary, since Heddle was away."
             event(.noChange, isWarning: true, message)
-            record(.change, verdict: .insufficient, action: "Accept", rule: "nothing is left to release", explanation: message)
+            record(
+                .change, verdict: .insufficient, action: "Accept", rule: "nothing is left to release",
+                explanation: message)
             return hold(nil, message)
         }
         if !deployment.isPaused {
@@ -52,7 +54,9 @@ extension ReleaseMachine {
 
     private mutating func stableTemplateIsBack(_ deployment: DeploymentFacts) {
         let serving = stableTrack(deployment)
-        if deployment.isRolloutComplete || status.stableHash == nil { status.stableHash = serving?.hash ?? status.stableHash }
+        if deployment.isRolloutComplete || status.stableHash == nil {
+            status.stableHash = serving?.hash ?? status.stableHash
+        }
         let wasHeld = deployment.isPaused && deployment.heldChange != nil
         if wasHeld {
             actions.append(.unpauseDeployment)
@@ -84,7 +88,9 @@ extension ReleaseMachine {
         if let reason = input.adoptionHold {
             if status.phase != .waitingForPhase {
                 event(.waitingForPhase, "The change \(current) waits: \(reason)")
-                record(.change, verdict: .insufficient, action: "Wait", rule: "the Adoption has reached Traffic", explanation: reason)
+                record(
+                    .change, verdict: .insufficient, action: "Wait", rule: "the Adoption has reached Traffic",
+                    explanation: reason)
             }
             status.phase = .waitingForPhase
             return hold(.adoptionPhase, reason)
@@ -95,7 +101,8 @@ extension ReleaseMachine {
             status.change = CanaryChanges(promoted: current)
             status.phase = .idle
             let message = "The Deployment has 0 replicas: there is nothing to compare, so the change was let through."
-            record(.change, verdict: .insufficient, action: "Accept", rule: "a canary needs traffic", explanation: message)
+            record(
+                .change, verdict: .insufficient, action: "Accept", rule: "a canary needs traffic", explanation: message)
             event(.noChange, message)
             return hold(nil, message)
         }

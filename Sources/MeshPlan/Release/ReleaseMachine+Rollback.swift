@@ -108,7 +108,9 @@ extension ReleaseMachine {
             "The stable version has no ready pods: traffic goes to any pod that is ready, canary pods included. "
             + "Repair the stable pods; the canary is then removed."
         openRoute()
-        record(.deadline, verdict: .fail, action: "Fail", rule: "no traffic to a track without ready pods", explanation: message)
+        record(
+            .deadline, verdict: .fail, action: "Fail", rule: "no traffic to a track without ready pods",
+            explanation: message)
         event(.notReady, isWarning: true, message)
         forgetRun()
         enter(.failed, deadline: nil)

@@ -20,7 +20,8 @@ extension ReleaseMachine {
                     + "annotate the Canary with \(HeddleAnnotation.approve)=\(status.runId ?? "")/promote.")
         }
         guard state == .confirmed else {
-            return holdOrRollBack(deployment, .observedSplit, .route, "Waiting for the proxies to confirm the split at 0 %.")
+            return holdOrRollBack(
+                deployment, .observedSplit, .route, "Waiting for the proxies to confirm the split at 0 %.")
         }
         let needed = canaryPods(deployment, weight: spec.steps.first?.weight ?? 0)
         guard readyCanary(deployment, needed: needed) else {
@@ -30,7 +31,8 @@ extension ReleaseMachine {
         }
         // The canary's hash may have become known just now: the split that names it must be confirmed too.
         guard route(deployment, weight: 0) == .confirmed else {
-            return holdOrRollBack(deployment, .observedSplit, .route, "Waiting for the proxies to learn of the canary pods.")
+            return holdOrRollBack(
+                deployment, .observedSplit, .route, "Waiting for the proxies to confirm the split at 0 %.")
         }
         enter(.progressing, deadline: nil)
         enterStep(0)
@@ -97,7 +99,8 @@ extension ReleaseMachine {
         let state = route(deployment, weight: status.desiredWeightPercent)
         if stableReady(deployment) == 0, step.weight < 100 {
             return holdOrRollBack(
-                deployment, .stablePods, .pods, "The stable version has no ready pods; traffic goes to any pod that is ready.")
+                deployment, .stablePods, .pods,
+                "The stable version has no ready pods; traffic goes to any pod that is ready.")
         }
         guard status.desiredWeightPercent == step.weight, isReady else {
             return holdOrRollBack(
@@ -174,7 +177,8 @@ extension ReleaseMachine {
         } else {
             rollBack(
                 deployment, rejecting: false, .change,
-                "A newer change \(deployment.changeHash) supersedes \(status.change.running ?? ""); it starts anew from 0 %.")
+                "A newer change \(deployment.changeHash) supersedes \(status.change.running ?? ""); it starts anew from 0 %."
+            )
         }
         return true
     }
@@ -188,12 +192,15 @@ extension ReleaseMachine {
 
     var wantsPromotion: Bool { status.runId.map { input.approval == "\($0)/promote" } ?? false }
 
-    mutating func holdOrRollBack(_ deployment: DeploymentFacts, _ wait: CanaryWait, _ aspect: Aspect, _ message: String) {
+    mutating func holdOrRollBack(_ deployment: DeploymentFacts, _ wait: CanaryWait, _ aspect: Aspect, _ message: String)
+    {
         if isPastDeadline() {
             return rollBack(deployment, rejecting: true, .deadline, "The deadline has passed while holding: \(message)")
         }
         if status.waitingFor != wait {
-            record(aspect, verdict: .insufficient, action: "Hold", rule: "waits for \(wait.rawValue)", explanation: message)
+            record(
+                aspect, verdict: .insufficient, action: "Hold", rule: "waits for \(wait.rawValue)", explanation: message
+            )
         }
         hold(wait, message)
     }

@@ -59,7 +59,9 @@ package struct ReleaseMachine {
     /// The track that serves as stable: the one that the status names, else the one with most ready pods among those that
     /// do not run the change.
     func stableTrack(_ deployment: DeploymentFacts) -> TrackFacts? {
-        if let hash = status.stableHash, let track = deployment.tracks.first(where: { $0.hash == hash }) { return track }
+        if let hash = status.stableHash, let track = deployment.tracks.first(where: { $0.hash == hash }) {
+            return track
+        }
         let running = status.change.running
         return deployment.tracks.filter { $0.change != running }.max { ($0.ready, $0.hash) < ($1.ready, $1.hash) }
     }
@@ -80,7 +82,8 @@ package struct ReleaseMachine {
     func canaryReady(_ deployment: DeploymentFacts) -> Int {
         guard let hash = status.canaryHash else { return 0 }
         let own = input.canary.map { $0.hash == hash ? $0.ready : 0 } ?? 0
-        return own + deployment.tracks.filter { $0.hash == hash && $0.hash != status.stableHash }.reduce(0) { $0 + $1.ready }
+        return own
+            + deployment.tracks.filter { $0.hash == hash && $0.hash != status.stableHash }.reduce(0) { $0 + $1.ready }
     }
 
     // MARK: Holding

@@ -25,7 +25,8 @@ struct CanaryStatusCommand: AsyncParsableCommand {
     @OptionGroup var cluster: ClusterOptions
     @Argument(help: "The Canary's name.") var name: String
     @Flag(name: .shortAndLong, help: "Show it again at every change, until interrupted.") var watch = false
-    @Flag(help: "Exit with 1 for a release that was rolled back or has failed; with --watch, end when the release ends.")
+    @Flag(
+        help: "Exit with 1 for a release that was rolled back or has failed; with --watch, end when the release ends.")
     var exitCode = false
 
     func run() async throws {

@@ -31,6 +31,7 @@ struct ClusterOptions: ParsableArguments {
             logger.logLevel = .warning
             client = try KubeClient(configuration: configuration, logger: logger)
         } catch {
+            if let missing = missingFile { throw CommandFailure(missing) }
             throw CommandFailure("no cluster: \(error)")
         }
         let cluster = Cluster(api: client, namespace: namespace ?? client.configuration.namespace)
@@ -43,5 +44,17 @@ struct ClusterOptions: ParsableArguments {
             if let refusal = error as? APIError { throw CommandFailure("\(refusal)") }
             throw error
         }
+    }
+
+    /// The commonest mistake in plain words; nil when the file is there.
+    private var missingFile: String? {
+        let environment = ProcessInfo.processInfo.environment
+        if let kubeconfig {
+            return FileManager.default.fileExists(atPath: kubeconfig)
+                ? nil : "the kubeconfig \(kubeconfig) does not exist"
+        }
+        guard (environment["KUBECONFIG"] ?? "").isEmpty, let home = environment["HOME"] else { return nil }
+        return FileManager.default.fileExists(atPath: home + "/.kube/config")
+            ? nil : "no cluster is configured: give --kubeconfig, or set KUBECONFIG, or write ~/.kube/config"
     }
 }

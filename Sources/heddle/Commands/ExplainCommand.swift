@@ -6,7 +6,8 @@ import KubeCore
 struct ExplainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain", abstract: "Print the decisions about a release or an adoption, with their evidence.",
-        discussion: "The last \(DecisionRecord.kept) decisions are kept, oldest first: what was asked of the metrics, what came back, "
+        discussion:
+            "The last \(DecisionRecord.kept) decisions are kept, oldest first: what was asked of the metrics, what came back, "
             + "which rule judged it, and what would have changed the verdict.")
 
     @OptionGroup var cluster: ClusterOptions

@@ -18,7 +18,9 @@ struct ObjectFollower: Sendable {
             do {
                 let list = try await api.list(
                     resource, namespace: key.namespace, fields: "metadata.name=\(key.name)")
-                guard let object = list.items.first(where: { $0.name == key.name }) else { throw gone(seen: last != nil) }
+                guard let object = list.items.first(where: { $0.name == key.name }) else {
+                    throw gone(seen: last != nil)
+                }
                 if object != last {
                     last = object
                     guard try await onChange(object) else { return }
@@ -56,60 +58,5 @@ struct ObjectFollower: Sendable {
 
     private func gone(seen: Bool) -> CommandFailure {
         CommandFailure("\(resource.kind) \(key) \(seen ? "was deleted" : "does not exist")")
-    }
-}
-
-/// Follows an object and shows its page at each change; on a terminal also each second, since ages grow.
-struct PageFollower: Sendable {
-    var follower: ObjectFollower
-    var terminal: Terminal
-    var refresh: Duration = .seconds(1)
-
-    private enum Signal: Sendable {
-        case changed(KubeObject)
-        case tick
-    }
-
-    /// - Parameters:
-    ///   - page: makes the page of an object as it is now.
-    ///   - isEnd: after a change was shown, whether there is nothing to wait for.
-    func show<View: ScreenView>(
-        page: (KubeObject) throws -> View, until isEnd: (KubeObject) async throws -> Bool
-    ) async throws {
-        let follower = follower
-        let refresh = terminal.isInteractive ? refresh : nil
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            // Unbounded: only this loop reads, and every change of a run is worth its line in a log.
-            let (signals, sender) = AsyncThrowingStream<Signal, any Error>.makeStream()
-            group.addTask {
-                do {
-                    try await follower.follow { object in
-                        if case .terminated = sender.yield(.changed(object)) { return false }
-                        return true
-                    }
-                    sender.finish()
-                } catch {
-                    sender.finish(throwing: error)
-                }
-            }
-            if let refresh {
-                group.addTask {
-                    while !Task.isCancelled {
-                        try await Task.sleep(for: refresh)
-                        sender.yield(.tick)
-                    }
-                }
-            }
-            defer { group.cancelAll() }
-            var current: KubeObject?
-            var isFirst = true
-            for try await signal in signals {
-                if case .changed(let object) = signal { current = object }
-                guard let current else { continue }
-                terminal.redraw(try page(current), isFirst: isFirst)
-                isFirst = false
-                if try await isEnd(current) { return }
-            }
-        }
     }
 }

@@ -26,7 +26,8 @@ struct ReleaseRequests: Sendable {
             canary.spec.steps[index].pause
         else {
             throw CommandFailure(
-                "Canary \(canary.key) is \(status.phase.rawValue) and at no step that asks for approval; --promote skips the steps")
+                "Canary \(canary.key) is \(status.phase.rawValue) and at no step that asks for approval; --promote skips the steps"
+            )
         }
         try await annotate(canary, HeddleAnnotation.approve, "\(runId)/\(index)")
         return "Canary \(canary.key): step \(index + 1) of \(canary.spec.steps.count) of run \(runId) is approved."
@@ -49,7 +50,8 @@ struct ReleaseRequests: Sendable {
             throw CommandFailure("Deployment \(target) of Canary \(canary.key) does not exist")
         }
         guard let hash = canary.status.stableHash else {
-            throw CommandFailure("Canary \(canary.key) does not know a stable template yet: it has not looked at the Deployment")
+            throw CommandFailure(
+                "Canary \(canary.key) does not know a stable template yet: it has not looked at the Deployment")
         }
         let sets = try await finder.api.list(.replicaSets, namespace: canary.namespace).items
         guard
@@ -58,7 +60,8 @@ struct ReleaseRequests: Sendable {
             }), var template = stable.spec["template"]
         else {
             throw CommandFailure(
-                "the ReplicaSet \(target)-\(hash) with the stable template is gone; apply that template again from its source")
+                "the ReplicaSet \(target)-\(hash) with the stable template is gone; apply that template again from its source"
+            )
         }
         template[path: "metadata", "labels", HeddleLabel.podTemplateHash] = .none
         let isStable =

@@ -14,7 +14,8 @@ struct ResourceFinder: Sendable {
     }
 
     /// - Throws: `CommandFailure`, which names the objects that exist when this one does not.
-    func find<Spec, Status>(_ type: Resource<Spec, Status>.Type, _ name: String) async throws -> Resource<Spec, Status> {
+    func find<Spec, Status>(_ type: Resource<Spec, Status>.Type, _ name: String) async throws -> Resource<Spec, Status>
+    {
         guard let object = try await api.find(Spec.resource, namespace: namespace, name: name) else {
             throw try await missing(Spec.resource, name)
         }
@@ -54,7 +55,8 @@ struct ResourceFinder: Sendable {
         } catch {
             guard error.isNotFound else { throw error }
             throw CommandFailure(
-                "the cluster does not know \(resource): install Heddle's definitions with 'heddle crds | kubectl apply -f -'")
+                "the cluster does not know \(resource): install Heddle's definitions with 'heddle crds | kubectl apply -f -'"
+            )
         }
     }
 }

@@ -10,7 +10,7 @@ struct ResourceReference: Sendable, Hashable, ExpressibleByArgument {
         /// Plural, singular and short names, as kubectl takes them.
         fileprivate var spellings: Set<String> {
             switch self {
-            case .canary: ["canary", "canaries", "can"]
+            case .canary: ["canary", "canaries", "cn"]
             case .adoption: ["adoption", "adoptions", "adopt"]
             }
         }

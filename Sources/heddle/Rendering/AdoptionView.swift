@@ -33,6 +33,12 @@ struct AdoptionView: ScreenView {
         return lines
     }
 
+    var essence: String? {
+        let workloads = status.workloads.map { "\($0.name) \($0.state) \($0.mtls?.rawValue ?? "")" }
+        let blockers = status.blockers.map { "\($0.gate) \($0.workload ?? "") \($0.client ?? "") \($0.port ?? 0)" }
+        return ([status.phase.rawValue, status.state.rawValue] + workloads + blockers).joined(separator: "\n")
+    }
+
     private var heading: StyledText {
         var text = "  target \(spec.targetPhase.rawValue), approval \(spec.approval.rawValue.lowercased())"
         if let approved = spec.approvedPhase { text += " (approved: \(approved.rawValue))" }

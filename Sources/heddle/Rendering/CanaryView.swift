@@ -36,6 +36,10 @@ struct CanaryView: ScreenView {
         return lines
     }
 
+    var essence: String? {
+        "\(status.phase) \(status.step ?? -1) \(status.desiredWeightPercent) \(status.waitingFor?.rawValue ?? "")"
+    }
+
     private var heading: StyledText {
         let run = status.runId.map { ", run \($0)" } ?? ""
         return StyledText("Canary \(canary.key)", .strong)
@@ -83,7 +87,8 @@ struct CanaryView: ScreenView {
 
     private var pods: String? {
         let stable = track("stable", ready: status.stableReadyPods, hash: status.stableHash)
-        let canary = status.phase.isRunning ? track("canary", ready: status.canaryReadyPods, hash: status.canaryHash) : nil
+        let canary =
+            status.phase.isRunning ? track("canary", ready: status.canaryReadyPods, hash: status.canaryHash) : nil
         let tracks = [stable, canary].compactMap { $0 }
         return tracks.isEmpty ? nil : tracks.joined(separator: ", ")
     }

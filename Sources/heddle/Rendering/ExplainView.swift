@@ -24,7 +24,8 @@ struct ExplainView: ScreenView {
         var lines: [StyledText] = []
         if let title {
             lines.append(
-                StyledText(title, .strong) + StyledText("  \(NumberText.count(decisions.count, "decision")), oldest first"))
+                StyledText(title, .strong)
+                    + StyledText("  \(NumberText.count(decisions.count, "decision")), oldest first"))
         }
         if decisions.isEmpty {
             lines.append("  No decision is on record.")
@@ -49,7 +50,8 @@ struct ExplainView: ScreenView {
             }
         var lines = [
             StyledText(Wording.moment(decision.at), .faint) + "  " + StyledText(decision.subject, .strong)
-                + StyledText("  \(decision.metric)  ") + StyledText("\(decision.verdict.rawValue) -> \(decision.action)", tint)
+                + StyledText("  \(decision.metric)  ")
+                + StyledText("\(decision.verdict.rawValue) -> \(decision.action)", tint)
         ]
         func add(_ label: String, _ text: String?) {
             guard let text, !text.isEmpty else { return }

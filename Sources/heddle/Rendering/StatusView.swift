@@ -51,7 +51,8 @@ struct StatusView: ScreenView {
         for mesh in meshes {
             let proxies = mesh.status.proxies
             table.add([
-                StyledText(mesh.name, .strong), StyledText(mesh.spec.provider.rawValue), StyledText(mesh.spec.trustDomain),
+                StyledText(mesh.name, .strong), StyledText(mesh.spec.provider.rawValue),
+                StyledText(mesh.spec.trustDomain),
                 StyledText("\(proxies.connected)"),
                 StyledText("\(proxies.synced)", proxies.synced < proxies.connected ? .warning : nil), authority(mesh),
             ])
@@ -72,7 +73,8 @@ struct StatusView: ScreenView {
         mesh.status.conditions.flatMap { condition -> [StyledText] in
             let label = "  \(condition.type) "
             let isGood = condition.status == .true
-            let text = isGood ? condition.reason : "\(condition.status.rawValue), \(condition.reason): \(condition.message)"
+            let text =
+                isGood ? condition.reason : "\(condition.status.rawValue), \(condition.reason): \(condition.message)"
             return Paragraph.labelled(label, text, condition.tint, labelWidth: max(30, label.count), width: width)
         }
     }

@@ -100,7 +100,9 @@ enum Paragraph {
     }
 
     /// `label` in a column of its own, the text wrapped beside it.
-    static func labelled(_ label: String, _ text: String, _ tint: Tint? = nil, labelWidth: Int, width: Int) -> [StyledText] {
+    static func labelled(_ label: String, _ text: String, _ tint: Tint? = nil, labelWidth: Int, width: Int)
+        -> [StyledText]
+    {
         lines(text, width: width - labelWidth).enumerated().map { index, line in
             StyledText(index == 0 ? label : "", .faint).padded(to: labelWidth) + StyledText(line, tint)
         }

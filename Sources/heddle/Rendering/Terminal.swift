@@ -6,6 +6,7 @@ struct Terminal: Sendable {
     var isInteractive: Bool
     var usesColour: Bool
     var width: Int
+    private let output: @Sendable (String) -> Void
 
     static let defaultWidth = 100
 
@@ -15,7 +16,13 @@ struct Terminal: Sendable {
         Terminal(isTerminal: isatty(1) == 1, environment: environment)
     }
 
-    init(isTerminal: Bool, environment: [String: String]) {
+    /// - Parameter output: takes the text as it is to appear. Not `print`: a page must be out before the next wait, also
+    ///   through a pipe.
+    init(
+        isTerminal: Bool, environment: [String: String],
+        output: @escaping @Sendable (String) -> Void = { FileHandle.standardOutput.write(Data($0.utf8)) }
+    ) {
+        self.output = output
         isInteractive = isTerminal && environment["TERM"] != "dumb"
         usesColour = isInteractive && (environment["NO_COLOR"] ?? "").isEmpty
         let columns = environment["COLUMNS"].flatMap { Int($0) } ?? Self.defaultWidth
@@ -34,11 +41,8 @@ struct Terminal: Sendable {
         // Home, each line cleared behind its text, and then whatever was below: no flicker.
         let clear = "\u{1B}[K"
         let start = isFirst ? "\u{1B}[2J\u{1B}[H" : "\u{1B}[H"
-        FileHandle.standardOutput.write(Data((start + page.map { $0 + clear + "\n" }.joined() + "\u{1B}[J").utf8))
+        output(start + page.map { $0 + clear + "\n" }.joined() + "\u{1B}[J")
     }
 
-    private func write(_ lines: [String]) {
-        // Not `print`: a page must be out before the next wait, also through a pipe.
-        FileHandle.standardOutput.write(Data(lines.map { $0 + "\n" }.joined().utf8))
-    }
+    private func write(_ lines: [String]) { output(lines.map { $0 + "\n" }.joined()) }
 }

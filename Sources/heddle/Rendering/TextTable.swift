@@ -42,7 +42,8 @@ struct TextTable: Sendable {
             guard let note = row.note, !note.isEmpty else { continue }
             let tint = note.pieces.first?.tint
             for text in Paragraph.lines(note.plain, width: width - indent - Self.noteIndent) {
-                lines.append(margin + StyledText(String(repeating: " ", count: Self.noteIndent)) + StyledText(text, tint))
+                lines.append(
+                    margin + StyledText(String(repeating: " ", count: Self.noteIndent)) + StyledText(text, tint))
             }
         }
         return lines
@@ -67,8 +68,10 @@ struct TextTable: Sendable {
         for index in columns.indices where index <= last {
             let cell = (index < cells.count ? cells[index] : "").cut(to: widths[index])
             if index > 0 { line = line + gap }
-            line = line + (index == last && !columns[index].alignsRight
-                ? cell : cell.padded(to: widths[index], right: columns[index].alignsRight))
+            line =
+                line
+                + (index == last && !columns[index].alignsRight
+                    ? cell : cell.padded(to: widths[index], right: columns[index].alignsRight))
         }
         return line
     }

@@ -56,17 +56,23 @@ struct AdoptionMachineTests {
     @Test func `plaintext blocks Strict with client, port and count, and an exception lets it go on`() throws {
         var world = shop()
         world.plaintext = [legacy()]
-        world.mustRun { $0.status.phase == .strict && $0.status.state == .blocked && $0.status.blockers.contains { $0.gate == .plaintextClients } }
+        world.mustRun {
+            $0.status.phase == .strict && $0.status.state == .blocked
+                && $0.status.blockers.contains { $0.gate == .plaintextClients }
+        }
         for _ in 0..<60 { world.tick() }
         let blocker = try #require(world.status.blockers.first { $0.gate == .plaintextClients })
-        #expect(blocker.client == "shop/legacy" && blocker.workload == "orders" && blocker.port == 8080 && blocker.count == 12)
+        #expect(
+            blocker.client == "shop/legacy" && blocker.workload == "orders" && blocker.port == 8080
+                && blocker.count == 12)
         #expect(world.policies.isEmpty && world.status.phase == .strict)
         let since = blocker.since
         world.tick()
         #expect(world.status.blockers.first?.since == since)
 
         world.spec.exceptions = [
-            AdoptionException(client: "legacy", workload: "orders", port: 8080, owner: "ann", reason: "batch", expires: "2099-12-31")
+            AdoptionException(
+                client: "legacy", workload: "orders", port: 8080, owner: "ann", reason: "batch", expires: "2099-12-31")
         ]
         world.generation = 2
         world.mustRun { $0.status.state == .complete }
@@ -96,7 +102,9 @@ struct AdoptionMachineTests {
         world.mustRun { $0.status.state == .steppedBack }
         #expect(world.policies["heddle-orders"] == nil)
         let workload = world.status.workloads.first { $0.name == "orders" }
-        #expect(workload?.mtls == .permissive && workload?.attempts == 1 && workload?.restore.contains { $0.phase == .strict } == false)
+        #expect(
+            workload?.mtls == .permissive && workload?.attempts == 1
+                && workload?.restore.contains { $0.phase == .strict } == false)
         #expect(world.status.message?.contains("7 failed connections to orders") == true)
         for _ in 0..<4 {
             world.tick()
@@ -213,11 +221,28 @@ struct AdoptionMachineTests {
         #expect(world.status.blockers.map(\.gate) == [.retryAmplification])
     }
 
-    @Test(arguments: 0..<60)
+    @Test func `looking again at once writes nothing and does nothing new`() {
+        var world = shop()
+        world.plaintext = [legacy()]
+        var holds = 0
+        for look in 0..<120 {
+            if look == 60 { world.plaintext = [] }
+            world.tick()
+            let input = world.input()
+            let first = AdoptionMachine.decide(spec: world.spec, status: world.status, input: input)
+            guard first.actions.isEmpty else { continue }
+            let second = AdoptionMachine.decide(spec: world.spec, status: first.status, input: input)
+            holds += 1
+            #expect(second.status == first.status && second.actions.isEmpty)
+        }
+        #expect(holds > 60)
+    }
+
+    @Test(arguments: 0..<25)
     func `whatever happens Services stay available and each change can be undone`(_ seed: Int) {
         var random = SeededRandom(seed: UInt64(seed) &+ 17)
         var world = shop()
-        for _ in 0..<300 {
+        for _ in 0..<200 {
             switch Int.random(in: 0..<40, using: &random) {
             case 0: world.metricsAreAway.toggle()
             case 1: world.plaintext = world.plaintext.isEmpty ? [legacy()] : []
@@ -230,11 +255,15 @@ struct AdoptionMachineTests {
             }
             let before = world
             let decision = world.tick(
-                writesStatus: Int.random(in: 0..<15, using: &random) > 0, appliesActions: Int.random(in: 0..<15, using: &random) > 0)
+                writesStatus: Int.random(in: 0..<15, using: &random) > 0,
+                appliesActions: Int.random(in: 0..<15, using: &random) > 0)
             for case .setPeerPolicy(let intent) in decision.actions where before.policies[intent.name] == nil {
                 #expect(!before.spec.paused)
                 if intent.selector != nil {
-                    #expect(decision.status.workloads.contains { $0.restore.contains { $0.phase == .strict && $0.name == intent.name } })
+                    #expect(
+                        decision.status.workloads.contains {
+                            $0.restore.contains { $0.phase == .strict && $0.name == intent.name }
+                        })
                 }
             }
             #expect(decision.status.decisions.count <= DecisionRecord.kept)
@@ -247,26 +276,30 @@ struct AdoptionMachineTests {
         world.addedLatencyP99Ms = 2
         world.spec.targetPhase = .traffic
         world.generation += 1
-        world.mustRun("seed \(seed) does not end", limit: 3000) { $0.status.state == .complete && $0.status.phase == .traffic }
+        world.mustRun("seed \(seed) does not end", limit: 3000) {
+            $0.status.state == .complete && $0.status.phase == .traffic
+        }
     }
 }
 
 struct WorkloadFactsTests {
     private func deployment(_ spec: JSONValue) -> KubeObject {
         var object = KubeObject(
-            GroupVersionResource(group: "apps", resource: "deployments", kind: "Deployment"), namespace: "shop", name: "cart")
+            GroupVersionResource(group: "apps", resource: "deployments", kind: "Deployment"), namespace: "shop",
+            name: "cart")
         object.spec = spec
         return object
     }
 
-    @Test(arguments: [
-        (#"{"replicas":1}"#, nil), (#"{"replicas":1,"strategy":{"type":"Recreate"}}"#, "Recreate"),
-        (#"{"replicas":1,"strategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}"#, "all 1 of its pods"),
-        (#"{"replicas":3,"strategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}"#, nil),
-        (#"{"replicas":3,"paused":true}"#, "paused"),
-        (#"{"replicas":3,"template":{"spec":{"hostNetwork":true}}}"#, "node's network"),
-        (#"{"replicas":3,"strategy":{"rollingUpdate":{"maxSurge":"0%","maxUnavailable":"10%"}}}"#, "both 0"),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            (#"{"replicas":1}"#, nil), (#"{"replicas":1,"strategy":{"type":"Recreate"}}"#, "Recreate"),
+            (#"{"replicas":1,"strategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}"#, "all 1 of its pods"),
+            (#"{"replicas":3,"strategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}"#, nil),
+            (#"{"replicas":3,"paused":true}"#, "paused"),
+            (#"{"replicas":3,"template":{"spec":{"hostNetwork":true}}}"#, "node's network"),
+            (#"{"replicas":3,"strategy":{"rollingUpdate":{"maxSurge":"0%","maxUnavailable":"10%"}}}"#, "both 0"),
+        ] as [(String, String?)])
     func `restarts that would interrupt a Service are refused`(_ c: (String, String?)) throws {
         let problem = WorkloadFacts.restartProblem(deployment(try JSONValue.parse(c.0)))
         if let part = c.1 { #expect(problem?.contains(part) == true) } else { #expect(problem == nil) }
@@ -275,7 +308,8 @@ struct WorkloadFactsTests {
     @Test func `facts are read from a Deployment and its pods`() throws {
         var object = deployment(
             try JSONValue.parse(
-                #"{"replicas":2,"selector":{"matchLabels":{"app":"cart"}},"template":{"metadata":{"labels":{"heddle.dev/inject":"true"}},"spec":{"containers":[{"ports":[{"containerPort":8080},{"containerPort":53,"protocol":"UDP"}]}]}}}"#))
+                #"{"replicas":2,"selector":{"matchLabels":{"app":"cart"}},"template":{"metadata":{"labels":{"heddle.dev/inject":"true"}},"spec":{"containers":[{"ports":[{"containerPort":8080},{"containerPort":53,"protocol":"UDP"}]}]}}}"#
+            ))
         object.status = ["observedGeneration": 0, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2]
         var pod = KubeObject(.pods, namespace: "shop", name: "cart-1")
         pod.labels = ["app": "cart", "heddle.dev/injected": "true"]

@@ -63,7 +63,8 @@ struct AdoptionWorld {
                 return WorkloadFacts(
                     name: name, selector: ["app": name], ports: [8080], desired: workload.replicas, podsTotal: total,
                     podsMeshed: workload.meshed, podsReady: ready,
-                    isRolloutComplete: workload.isInjected ? workload.old == 0 && workload.startsMeshed : workload.meshed == 0,
+                    isRolloutComplete: workload.isInjected
+                        ? workload.old == 0 && workload.startsMeshed : workload.meshed == 0,
                     isInjectionRequested: workload.isInjected, areProxiesSynced: workload.meshed > 0,
                     certificateNotAfter: now.adding("24h"), restartProblem: workload.restartProblem)
             })

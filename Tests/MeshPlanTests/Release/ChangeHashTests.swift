@@ -19,7 +19,9 @@ struct ChangeHashTests {
     @Test func `restarts, Heddle's own marks and a server's habits are no change`() {
         let base = ChangeHash.of(template: template)
         #expect(base.hasPrefix("v1:") && base.count == 19)
-        #expect(changed { $0[path: "metadata", "annotations", HeddleAnnotation.restartedAt] = "2026-01-01T00:00:00Z" } == base)
+        #expect(
+            changed { $0[path: "metadata", "annotations", HeddleAnnotation.restartedAt] = "2026-01-01T00:00:00Z" }
+                == base)
         #expect(changed { $0[path: "metadata", "annotations"] = ["kubectl.kubernetes.io/restartedAt": "now"] } == base)
         #expect(changed { $0[path: "metadata", "annotations"] = ["heddle.dev/inject": "true"] } == base)
         #expect(changed { $0[path: "metadata", "labels", "pod-template-hash"] = "abc" } == base)
@@ -36,13 +38,15 @@ struct ChangeHashTests {
 
     @Test func `the hash is what it was`() {
         // A new value here starts a run on every Deployment at the next upgrade: raise ChangeHash.version instead.
-        #expect(ChangeHash.of(template: ["spec": ["a": 1]]) == ChangeHash.of(template: ["spec": ["a": 1], "metadata": [:]]))
+        #expect(
+            ChangeHash.of(template: ["spec": ["a": 1]]) == ChangeHash.of(template: ["spec": ["a": 1], "metadata": [:]]))
         #expect(ChangeHash.of(template: [:]) == "v1:08f44b07b5901a25")
     }
 
     private func deployment(_ template: JSONValue, replicas: Int = 3) -> KubeObject {
         var object = KubeObject(
-            GroupVersionResource(group: "apps", resource: "deployments", kind: "Deployment"), namespace: "shop", name: "catalog")
+            GroupVersionResource(group: "apps", resource: "deployments", kind: "Deployment"), namespace: "shop",
+            name: "catalog")
         object.spec = ["replicas": .int(replicas), "template": template]
         return object
     }
@@ -54,7 +58,8 @@ struct ChangeHashTests {
         restarted[path: "metadata", "annotations", HeddleAnnotation.restartedAt] = "2026-01-01T00:00:00Z"
         var status = CanaryStatus()
         status.change.promoted = ChangeHash.of(template: template)
-        let spec = CanarySpec(targetRef: TargetRef(name: "catalog"), service: CanaryService(name: "catalog", port: 80), steps: [])
+        let spec = CanarySpec(
+            targetRef: TargetRef(name: "catalog"), service: CanaryService(name: "catalog", port: 80), steps: [])
         let canary = Canary(namespace: "shop", name: "catalog", spec: spec, status: status)
         func pauses(_ old: JSONValue, _ new: JSONValue, replicas: Int = 3, _ canary: Canary) -> Bool {
             ReleaseAdmission.shouldPause(

@@ -21,7 +21,8 @@ struct ReleaseMachineTests {
     @Test func `a new Canary adopts what runs and starts no run`() {
         var world = adopted()
         for _ in 0..<10 { world.tick() }
-        #expect(world.phases == [.idle] && world.status.change.promoted == "v1:a" && world.status.stableHash == "hash-a")
+        #expect(
+            world.phases == [.idle] && world.status.change.promoted == "v1:a" && world.status.stableHash == "hash-a")
         #expect(world.split == nil && world.canary == nil)
     }
 
@@ -47,7 +48,10 @@ struct ReleaseMachineTests {
         world.mustRun { $0.status.phase == .rolledBack }
         #expect(world.canary == nil && world.split == nil && world.paused && world.pods == ["a": 4])
         #expect(world.status.change == CanaryChanges(promoted: "v1:a", rejected: "v1:b"))
-        #expect(world.status.decisions.contains { $0.metric == "success-ratio" && $0.verdict == .fail && $0.action == "RollBack" })
+        #expect(
+            world.status.decisions.contains {
+                $0.metric == "success-ratio" && $0.verdict == .fail && $0.action == "RollBack"
+            })
         // It stays so.
         let before = world.status
         for _ in 0..<50 { world.tick() }
@@ -291,5 +295,35 @@ struct ReleaseMachineTests {
         let twice = ReleaseMachine.decide(spec: world.spec, status: once.status, input: input)
         #expect(once.status.evidence.first?.counts == twice.status.evidence.first?.counts)
         #expect(once.status.evidence.first?.logSums == twice.status.evidence.first?.logSums)
+    }
+
+    @Test func `looking again at once writes nothing and does nothing new`() {
+        var world = adopted()
+        world.apply("b")
+        var holds = 0
+        for _ in 0..<60 {
+            world.tick()
+            var input = world.input()
+            input.metrics = [:]
+            input.traffic = nil
+            let first = ReleaseMachine.decide(spec: world.spec, status: world.status, input: input)
+            // A transition may follow another at once; a phase that holds must come to rest.
+            guard first.status.phase == world.status.phase, first.status.step == world.status.step else { continue }
+            let second = ReleaseMachine.decide(spec: world.spec, status: first.status, input: input)
+            guard second.status.phase == first.status.phase, second.status.step == first.status.step else { continue }
+            holds += 1
+            #expect(second.status == first.status)
+        }
+        #expect(holds > 20)
+    }
+
+    @Test func `a look at the metrics is due once an interval`() {
+        var world = adopted()
+        #expect(!ReleaseInput.isLookDue(spec: world.spec, status: world.status, now: world.now))
+        world.apply("b")
+        world.mustRun { $0.status.evidence.first?.lastSampleAt != nil }
+        let last = world.status.evidence[0].lastSampleAt ?? world.now
+        #expect(!ReleaseInput.isLookDue(spec: world.spec, status: world.status, now: last))
+        #expect(ReleaseInput.isLookDue(spec: world.spec, status: world.status, now: last.adding("1s")))
     }
 }

@@ -43,7 +43,8 @@ struct ReleaseWorld {
     var random = SeededRandom(seed: 1)
 
     init(steps: [CanaryStep]) {
-        spec = CanarySpec(targetRef: TargetRef(name: "catalog"), service: CanaryService(name: "catalog", port: 80), steps: steps)
+        spec = CanarySpec(
+            targetRef: TargetRef(name: "catalog"), service: CanaryService(name: "catalog", port: 80), steps: steps)
         spec.analysis.interval = "1s"
         spec.bake = "5s"
         spec.progressDeadline = "60s"
@@ -79,7 +80,8 @@ struct ReleaseWorld {
         deployment.isPaused = paused
         deployment.heldChange = held
         deployment.isObserved = !isStale
-        deployment.isRolloutComplete = pods.filter { $0.value > 0 } == [template: replicas] && ready(template) == replicas
+        deployment.isRolloutComplete =
+            pods.filter { $0.value > 0 } == [template: replicas] && ready(template) == replicas
         var input = ReleaseInput(now: now, deployment: deployment)
         input.canary = canaryFacts
         input.route = RouteFacts(split: split)
@@ -89,7 +91,8 @@ struct ReleaseWorld {
         let reading = traffic()
         if prometheusIsAway {
             for metric in spec.analysis.metrics {
-                input.metrics[metric.name] = .problem(MetricProblem(.sourceError, "Prometheus does not answer: refused"), query: "q")
+                input.metrics[metric.name] = .problem(
+                    MetricProblem(.sourceError, "Prometheus does not answer: refused"), query: "q")
             }
         } else {
             input.traffic = reading
