@@ -121,7 +121,13 @@ let package = Package(
                 name: "heddle",
                 dependencies: [
                     "KubeCore", "KubeClient", "KubeRuntime", "HeddleAPI", "MeshModel", "MeshDialects", "MeshEvidence",
-                    "MeshPlan", "KubeSandbox", argumentParser, asyncHTTPClient, yams, logging, lifecycle,
+                    "MeshPlan", "KubeSandbox", argumentParser, asyncHTTPClient, nioCore, nioHTTP1, yams, logging, lifecycle,
+                ],
+                swiftSettings: settings),
+            .testTarget(
+                name: "HeddleCommandTests",
+                dependencies: [
+                    "heddle", "KubeCore", "KubeTesting", "HeddleAPI", "MeshEvidence", "MeshPlan", argumentParser,
                 ],
                 swiftSettings: settings),
             .executableTarget(

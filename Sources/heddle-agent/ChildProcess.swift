@@ -68,7 +68,7 @@ struct ChildProcess: Sendable {
     /// Waits for its end. Call it once; not cancellable: end the process instead.
     func wait() async -> Status {
         await withCheckedContinuation { continuation in
-            DispatchQueue.global().async {
+            Self.blocking("wait for \(pid)") {
                 var raw: Int32 = 0
                 while waitpid(pid, &raw, 0) == -1, errno == EINTR {}
                 // The macros WIFEXITED and friends are not visible to Swift.
@@ -101,7 +101,7 @@ struct ChildProcess: Sendable {
         close(errors[1])
         let source = errors[0]
         let text = await withCheckedContinuation { continuation in
-            DispatchQueue.global().async { continuation.resume(returning: Self.readAll(source)) }
+            Self.blocking("read \(source)") { continuation.resume(returning: Self.readAll(source)) }
         }
         return (await child.wait(), text)
     }
@@ -118,6 +118,12 @@ struct ChildProcess: Sendable {
     static func complain(_ line: String) {
         let text = line + "\n"
         _ = text.withCString { write(STDERR_FILENO, $0, strlen($0)) }
+    }
+
+    /// Runs what blocks on a thread of its own: a queue with a label gets one, whereas the global queues share as many
+    /// threads as there are CPUs with Swift's tasks. One long wait there would stop the whole agent on a single CPU.
+    private static func blocking(_ label: String, _ body: @escaping @Sendable () -> Void) {
+        DispatchQueue(label: label).async(execute: body)
     }
 
     /// A pipe whose ends no child inherits, but for those that it is given.

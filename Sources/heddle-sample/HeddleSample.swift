@@ -6,5 +6,5 @@ struct HeddleSample: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "heddle-sample",
         abstract: "A small service with settable faults, and a load generator that counts what went wrong.",
-        subcommands: [ServeCommand.self, LoadCommand.self, CallCommand.self])
+        subcommands: [ServeCommand.self, LoadCommand.self, CallCommand.self, TracesCommand.self])
 }

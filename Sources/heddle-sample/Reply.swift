@@ -20,13 +20,19 @@ struct Reply: Sendable {
 protocol Answerer: AnyObject, Sendable {
     /// Answers the request, in time; the future must complete on the caller's event loop.
     func answer(_ head: HTTPRequestHead) -> EventLoopFuture<Reply>
+    /// Is given a request's body, part by part, before `answer`. Bodies are dropped unless it is implemented.
+    func receive(_ part: ByteBuffer, of head: HTTPRequestHead, on connection: ObjectIdentifier)
     /// True when connections should end after their current answer.
     var isClosing: Bool { get }
 }
 
+extension Answerer {
+    func receive(_ part: ByteBuffer, of head: HTTPRequestHead, on connection: ObjectIdentifier) {}
+}
+
 /// The server's side of one HTTP/1.1 connection: one request at a time, keep-alive unless either side ends it.
 ///
-/// Request bodies are read and dropped. Used behind NIO's pipelining assistance, so a second request waits for the
+/// Used behind NIO's pipelining assistance, so a second request waits for the
 /// first one's answer.
 final class ReplyHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
@@ -40,7 +46,8 @@ final class ReplyHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head): self.head = head
-        case .body: break
+        case .body(let part):
+            if let head { answerer.receive(part, of: head, on: ObjectIdentifier(self)) }
         case .end:
             guard let head else { return }
             self.head = nil

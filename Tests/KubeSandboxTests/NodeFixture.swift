@@ -21,17 +21,12 @@ enum NodeTestProcess {
         return python == nil ? "no python3" : nil
     }()
 
-    /// Stands in for applications.
+    /// Stands in for applications: the first `python3` in PATH that is a program itself and no script that finds one.
     static let python: String? = {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["python3", "-c", "import sys, os; print(os.path.realpath(sys.executable))"]
-        let output = Foundation.Pipe()
-        process.standardOutput = output
-        guard (try? process.run()) != nil else { return nil }
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        return process.terminationStatus == 0 ? text.trimmingCharacters(in: .whitespacesAndNewlines) : nil
+        let path = (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/bin"
+        return path.split(separator: ":").lazy
+            .map { URL(fileURLWithPath: "\($0)/python3").resolvingSymlinksInPath().path }
+            .first { FileManager.default.contents(atPath: $0)?.starts(with: [0x7f, UInt8(ascii: "E"), UInt8(ascii: "L")]) ?? false }
     }()
 }
 

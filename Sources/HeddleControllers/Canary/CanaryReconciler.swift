@@ -108,8 +108,8 @@ package struct CanaryReconciler: Reconciler {
         let own = named.flatMap { $0.labels[HeddleLabel.canary] == canary.name ? $0 : nil }
         var input = ReleaseInput(
             now: Timestamp(now()), generation: canary.generation,
-            deployment: deployment.map { DeploymentFacts($0, replicaSets: replicaSets) })
-        input.canary = own.map { CanaryDeploymentFacts($0, replicaSets: stores.replicaSets(of: $0)) }
+            deployment: deployment.map { DeploymentFacts(deployment: $0, replicaSets: replicaSets) })
+        input.canary = own.map { CanaryDeploymentFacts(deployment: $0, replicaSets: stores.replicaSets(of: $0)) }
         input.approval = canary.object.annotations[HeddleAnnotation.approve]
         input.abort = canary.object.annotations[HeddleAnnotation.abort]
         input.route = RouteFacts(split: routes.split(of: service), isConfirmed: isConfirmed(service))

@@ -2,7 +2,6 @@ import HeddleAPI
 import KubeCore
 import KubeRuntime
 import KubeTesting
-import MeshModel
 import Testing
 
 @testable import HeddleControllers

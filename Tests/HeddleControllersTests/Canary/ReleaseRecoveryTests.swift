@@ -84,6 +84,25 @@ struct ReleaseRecoveryTests {
         #expect(bench.cluster.writes.isEmpty)
     }
 
+    @Test(arguments: [2, 4, 6, 9, 13, 16])
+    func `a look just after a look writes nothing`(at tick: Int) async throws {
+        let bench = try await started(long)
+        try bench.apply("app:2")
+        for _ in 0..<tick { try await bench.tick() }
+        // What the last second changed is taken in; then its own writes come back as events.
+        for _ in 0..<8 {
+            try await bench.look()
+            bench.kubernetes()
+            bench.bench.advance(0.03)
+        }
+        bench.cluster.clearLog()
+        for _ in 0..<5 {
+            try await bench.look()
+            bench.bench.advance(0.03)
+        }
+        #expect(bench.cluster.writes.isEmpty, "its own status writes would make it look again, and so on")
+    }
+
     @Test func `a run that is held by its spec writes nothing while it waits`() async throws {
         let bench = try await started()
         try bench.apply("app:2")

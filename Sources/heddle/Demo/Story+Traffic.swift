@@ -1,0 +1,109 @@
+import Foundation
+import HeddleAPI
+import KubeCore
+
+extension Story {
+    /// Two releases of catalog: a good one and a bad one.
+    func traffic() async throws {
+        narrator.heading("Traffic: two releases of catalog, 5 % -> 25 % -> 50 % -> all")
+        try await cluster.kubectl("apply", "-f", "\(cluster.programs.source)/Examples/shop/mesh/canary.yaml")
+        _ = try await wait("the Canary takes in what runs", seconds: 20) {
+            try await cluster.canary().status.change.promoted == nil ? nil : true
+        }
+        try await goodRelease()
+        try await badRelease()
+    }
+
+    private func goodRelease() async throws {
+        narrator.step("release one (v2, good) is pushed: kubectl apply, as ever")
+        let before = try await cluster.loadReport()
+        try await release(version: "v2", environment: [])
+        var worst = 0.0
+        var delivered: [Int: String] = [:]
+        let done = try await follow(seconds: 150) { status in
+            if status.phase == .progressing, let observed = status.observedWeightPercent, status.desiredWeightPercent > 0 {
+                delivered[status.desiredWeightPercent] = String(format: "%.1f", observed)
+                worst = max(worst, abs(observed - Double(status.desiredWeightPercent)))
+            }
+            return status.phase == .succeeded || status.phase == .rolledBack || status.phase == .failed
+        }
+        let after = try await cluster.loadReport()
+        narrator.good(
+            "release one: \(done.status.phase.rawValue). v2 answered \(after.answered(by: "catalog=v2")) requests, "
+                + "success \(percent(after.successRatio(since: before)))")
+        promises.add(
+            "The good release is promoted", measured: done.status.phase.rawValue, holds: done.status.phase == .succeeded)
+        let shares = delivered.sorted { $0.key < $1.key }.map { "\($0.key) % -> \($0.value) %" }.joined(separator: ", ")
+        promises.add("Envoy delivers the weights that are asked for", measured: shares, holds: delivered.count == 3 && worst < 12)
+        let running = try await cluster.pods(app: "catalog").count
+        promises.add("No canary pod is left over", measured: "\(running) pods of catalog", holds: running == 2)
+    }
+
+    private func badRelease() async throws {
+        narrator.step("release two (v3: 10 % errors, 30 % slow) is pushed")
+        try await release(
+            version: "v3", environment: ["SAMPLE_ERROR_PERCENT=10", "SAMPLE_SLOW_PERCENT=30", "SAMPLE_SLOW_MS=300"])
+        var zeroAt: Date?
+        var started = false
+        let done = try await follow(seconds: 150) { status in
+            if status.desiredWeightPercent > 0 { started = true }
+            if started, status.desiredWeightPercent == 0, zeroAt == nil { zeroAt = Date() }
+            return started && (status.phase == .succeeded || status.phase == .rolledBack || status.phase == .failed)
+        }
+        let report = try await cluster.loadReport()
+        let firstBad = report.hops["catalog=v3"]?.firstFailureAt
+        let reaction = firstBad.flatMap { first in zeroAt.map { $0.timeIntervalSince(first) } }
+        let deciding = done.status.decisions.last { $0.verdict == .fail }
+        narrator.good("release two: \(done.status.phase.rawValue). \(deciding.map { "\($0.metric): \($0.rule)" } ?? "")")
+        promises.add(
+            "The bad release is rolled back by evidence",
+            measured: "\(done.status.phase.rawValue) on \(deciding?.metric ?? "no metric")",
+            holds: done.status.phase == .rolledBack && deciding != nil)
+        promises.note(
+            "First failed response to 0 %",
+            measured: reaction.map { String(format: "%.1f s", max(0, $0)) } ?? "decided before a request failed (by latency)")
+        let deployment = try await cluster.api.get(.deployments, namespace: "shop", name: "catalog")
+        let versions = try await measure(seconds: 4)
+        let leaked = versions.after.answered(by: "catalog=v3") - versions.before.answered(by: "catalog=v3")
+        promises.add(
+            "Afterwards the stable pods serve, and the Deployment waits",
+            measured: "paused: \(deployment.spec["paused"]?.bool ?? false), v3 answers since: \(leaked)",
+            holds: deployment.spec["paused"]?.bool == true && leaked == 0)
+        for line in ExplainView(done).lines(colour: false).suffix(14) { narrator.say("    " + line) }
+    }
+
+    /// A user's change of the Deployment: another version, in its arguments and environment.
+    private func release(version: String, environment: [String]) async throws {
+        let deployment = try await cluster.api.get(.deployments, namespace: "shop", name: "catalog")
+        var arguments = deployment.spec[path: "template", "spec", "containers"]?[0]?["args"]?.array?.compactMap(\.string) ?? []
+        guard let index = arguments.firstIndex(of: "--version") else { throw DemoFailure("catalog has no --version argument") }
+        arguments[index + 1] = version
+        var container: JSONValue = ["name": "catalog", "args": JSONValue(arguments)]
+        container["env"] = .array(
+            environment.map { pair in
+                let parts = pair.split(separator: "=").map(String.init)
+                return ["name": .string(parts[0]), "value": .string(parts[1])]
+            })
+        let patch: JSONValue = ["spec": ["template": ["spec": ["containers": [container]]]]]
+        try await cluster.kubectl(
+            "-n", "shop", "patch", "deployment", "catalog", "--type", "strategic", "-p", patch.serialized())
+    }
+
+    /// Prints the run as it goes, until it is over.
+    private func follow(seconds: Double, _ isOver: (CanaryStatus) -> Bool) async throws -> Canary {
+        var last = ""
+        var hasRun = false
+        return try await wait("the release runs", seconds: seconds, every: .milliseconds(200)) {
+            let canary = try await cluster.canary()
+            let status = canary.status
+            if status.phase.isRunning { hasRun = true }
+            let observed = status.observedWeightPercent.map { String(format: ", measured %.1f %%", $0) } ?? ""
+            let line = "\(status.phase.rawValue) at \(status.desiredWeightPercent) %"
+            if line != last, status.phase.isRunning {
+                last = line
+                narrator.step("\(line)\(observed)  \(status.message ?? "")")
+            }
+            return hasRun && isOver(status) ? canary : nil
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import FoundationEssentials
+import KubeCore
+import KubeTesting
+import MeshIdentity
+import Synchronization
+import Testing
+
+@testable import HeddleServer
+
+struct AuthorityKeeperTests {
+    private let now = Date(timeIntervalSince1970: 1_800_000_000)
+    private let cluster = InMemoryCluster()
+    private var keeper: AuthorityKeeper { AuthorityKeeper(api: cluster, namespace: "heddle-system") }
+
+    private func load() async throws -> CertificateAuthority {
+        try await keeper.load(trustDomain: "cluster.local", now: now)
+    }
+
+    @Test func `replicas that start at once agree on one authority`() async throws {
+        // Both have looked, and found no Secret, before either creates one.
+        let waiting = Mutex(0)
+        cluster.injectFaults { request, _ in
+            guard request.verb == .create else { return nil }
+            return .hold {
+                waiting.withLock { $0 += 1 }
+                _ = await eventually { waiting.withLock { $0 } == 2 }
+            }
+        }
+        async let first = load()
+        async let second = load()
+        let pems = try await [first.certificatePEM, second.certificatePEM]
+        #expect(waiting.withLock { $0 } == 2)
+        #expect(pems[0] == pems[1])
+        #expect(cluster.objects(.secrets).count == 1)
+        cluster.injectFaults(nil)
+        #expect(try await load().certificatePEM == pems[0], "and so does one that comes later")
+    }
+
+    @Test(arguments: ["no key", "no text", "no certificate", "another key"])
+    func `a broken Secret is an error that names it, and is not replaced`(how: String) async throws {
+        _ = try await load()
+        var secret = try #require(cluster.object(.secrets, namespace: "heddle-system", name: "heddle-ca"))
+        switch how {
+        case "no key": secret.json[path: "data", "tls.key"] = .none
+        case "no text": secret.json[path: "data", "tls.crt"] = "%%%"
+        case "no certificate": secret.json[path: "data", "tls.crt"] = .string(Base64.encode("hello"))
+        default:
+            let other = try CertificateAuthority.selfSigned(trustDomain: "cluster.local", now: now)
+            secret.json[path: "data", "tls.key"] = .string(Base64.encode(other.privateKeyPEM))
+        }
+        let before = cluster.seed(.secrets, secret)
+        let error = await #expect(throws: FieldError.self) { try await load() }
+        let text = error?.description ?? ""
+        #expect(text.contains("heddle-system/heddle-ca"))
+        #expect(text.contains("delete the Secret"))
+        #expect(!text.contains("PRIVATE KEY-----"))
+        #expect(cluster.object(.secrets, namespace: "heddle-system", name: "heddle-ca") == before)
+    }
+
+    @Test func `the root is published where pods read it, once`() async throws {
+        let authority = try await load()
+        try await keeper.publishRoot(of: authority, in: "shop")
+        let map = try #require(cluster.object(.configMaps, namespace: "shop", name: "heddle-ca-root"))
+        #expect(map.json[path: "data", "root.pem"]?.string == (try authority.trustBundle.pem))
+        cluster.clearLog()
+        try await keeper.publishRoot(of: authority, in: "shop")
+        #expect(cluster.writes.isEmpty)
+        // Somebody spoils it.
+        var spoiled = map
+        spoiled.json["data"] = ["root.pem": "x"]
+        cluster.seed(.configMaps, spoiled)
+        try await keeper.publishRoot(of: authority, in: "shop")
+        #expect(cluster.object(.configMaps, namespace: "shop", name: "heddle-ca-root")?.json["data"] == map.json["data"])
+    }
+}
