@@ -114,7 +114,7 @@ let package = Package(
             [
                 "KubeCore", "KubeRuntime", "HeddleAPI", "MeshModel", "MeshPlan", "MeshIdentity", "EnvoyConfig", "XDSServer",
                 hummingbird, hummingbirdTLS, nioCore, nioSSL, nioReload, x509, protobuf, "EnvoyAPI", "MeshDialects", logging, lifecycle,
-            ], testing: ["KubeTesting", asyncHTTPClient]),
+            ], testing: ["KubeTesting", asyncHTTPClient, nioHTTP1]),
         room("KubeSandbox", ["KubeCore", hummingbird, hummingbirdTLS, httpTypes, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, yams, asyncHTTPClient, logging, lifecycle]),
         [
             .executableTarget(
@@ -124,6 +124,7 @@ let package = Package(
                     "MeshPlan", "KubeSandbox", argumentParser, asyncHTTPClient, nioCore, nioHTTP1, yams, logging, lifecycle,
                 ],
                 swiftSettings: settings),
+            .testTarget(name: "EndToEndTests", swiftSettings: settings),
             .testTarget(
                 name: "HeddleCommandTests",
                 dependencies: [

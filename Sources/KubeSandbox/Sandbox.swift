@@ -72,7 +72,9 @@ package final class Sandbox: Service {
         let group = MultiThreadedEventLoopGroup.singleton
         let cache = ClusterCache(api: api, resources: ControllerSet.resources)
         let launcher = ContainerLauncher(
-            processes: processes, images: ImageMap(Dictionary(uniqueKeysWithValues: configuration.images.keys.map { ($0, "\(programs)/\($0)") })),
+            processes: processes,
+            images: ImageMap(
+                Dictionary(uniqueKeysWithValues: configuration.images.keys.map { ($0, "\(programs)/\($0)") })),
             programs: programs, tools: tools,
             nodeAddress: NodeAddresses.node, apiServer: (NodeAddresses.apiService, 443))
         let client = ProbeRunner.client(group: group)

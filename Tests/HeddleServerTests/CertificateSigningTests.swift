@@ -39,7 +39,7 @@ struct CertificateSigningTests {
         let chain = try #require(answer["certificateChain"]?.string)
         let identity = try await authority.trustBundle.verify(chainPEM: chain, at: now)
         #expect(identity.uri == "spiffe://cluster.local/ns/shop/sa/catalog")
-        #expect(answer["trustBundle"]?.string == (try authority.trustBundle.pem))
+        #expect(try answer["trustBundle"]?.string == authority.trustBundle.pem)
         #expect(answer["notAfter"]?.string.flatMap(KubeTime.parse) == now.addingTimeInterval(3600))
     }
 
@@ -78,6 +78,6 @@ struct CertificateSigningTests {
 
     @Test func `an authority that has lapsed is not the sender's mistake`() async throws {
         let old = try CertificateAuthority.selfSigned(trustDomain: "cluster.local", now: now.addingTimeInterval(-4000 * 86_400))
-        #expect(await refusal("catalog-token", try request(), signing(authority: old))?.status == 503)
+        #expect(try await refusal("catalog-token", request(), signing(authority: old))?.status == 503)
     }
 }

@@ -7,6 +7,7 @@ import KubeTesting
 import Logging
 import MeshIdentity
 import NIOCore
+import NIOHTTP1
 import NIOSSL
 import ServiceLifecycle
 import Testing
@@ -79,6 +80,13 @@ import Testing
         return (Int(answer.status.code), try JSONValue.parse(buffer.readableBytesView))
     }
 
+    private func get(_ client: HTTPClient, _ port: Int, _ path: String) async throws -> (status: Int, body: String) {
+        let answer = try await client.execute(
+            HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)"), timeout: .seconds(10))
+        let body = try await answer.body.collect(upTo: 1 << 16)
+        return (Int(answer.status.code), String(buffer: body))
+    }
+
     @Test func `a pod is injected over HTTPS`() async throws {
         try await serve({ try secure($0) }) { port in
             try await client { client in
@@ -146,20 +154,21 @@ import Testing
     func `the plain door tells health, readiness and metrics`(isReady: Bool) async throws {
         try await serve({ port in
             OperatorServer.plain(
-                address: "127.0.0.1", port: port, isReady: { isReady }, metrics: { "heddle_up 1\n" }, proxies: { "[]" },
+                address: "127.0.0.1", port: port, isReady: { isReady }, metrics: { "heddle_up 1\n" },
+                targets: { [["targets": ["10.1.0.2:15090"]]] }, proxies: { "[]" },
                 logger: quiet)
         }) { port in
             try await client { client in
-                func get(_ path: String) async throws -> (Int, String) {
-                    let answer = try await client.execute(
-                        HTTPClientRequest(url: "http://127.0.0.1:\(port)\(path)"), timeout: .seconds(10))
-                    let body = try await answer.body.collect(upTo: 1 << 16)
-                    return (Int(answer.status.code), String(buffer: body))
-                }
-                #expect(try await get("/healthz").0 == 200)
-                #expect(try await get("/readyz").0 == (isReady ? 200 : 503))
-                #expect(try await get("/metrics").1 == "heddle_up 1\n")
-                #expect(try await get("/debug/proxies").1 == "[]")
+                let healthz = try await get(client, port, "/healthz")
+                let readyz = try await get(client, port, "/readyz")
+                let metrics = try await get(client, port, "/metrics")
+                let proxies = try await get(client, port, "/debug/proxies")
+                let targets = try await get(client, port, "/prometheus/targets")
+                #expect(healthz.status == 200)
+                #expect(readyz.status == (isReady ? 200 : 503))
+                #expect(metrics.body == "heddle_up 1\n")
+                #expect(proxies.body == "[]")
+                #expect(targets.body == #"[{"targets":["10.1.0.2:15090"]}]"#)
             }
         }
     }

@@ -26,7 +26,10 @@ enum NodeTestProcess {
         let path = (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/bin"
         return path.split(separator: ":").lazy
             .map { URL(fileURLWithPath: "\($0)/python3").resolvingSymlinksInPath().path }
-            .first { FileManager.default.contents(atPath: $0)?.starts(with: [0x7f, UInt8(ascii: "E"), UInt8(ascii: "L")]) ?? false }
+            .first {
+                FileManager.default.contents(atPath: $0)?.starts(with: [0x7f, UInt8(ascii: "E"), UInt8(ascii: "L")])
+                    ?? false
+            }
     }()
 }
 

@@ -28,7 +28,7 @@ struct ControllerSet: Sendable {
             for reconciler in reconcilers {
                 group.addTask { await ControllerLoop(reconciler: reconciler, cache: cache, logger: logger).run() }
             }
-            group.addTask { await GarbageCollector(api: api, cache: cache).run() }
+            group.addTask { await GarbageCollector(api: api, cache: cache, logger: logger).run() }
         }
     }
 }

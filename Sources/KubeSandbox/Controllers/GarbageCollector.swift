@@ -1,4 +1,5 @@
 import KubeCore
+import Logging
 
 /// Removes objects whose owners are all gone, and carries out foreground and orphan deletion.
 ///
@@ -6,6 +7,7 @@ import KubeCore
 struct GarbageCollector: Sendable {
     let api: any ClusterAPI
     let cache: ClusterCache
+    let logger: Logger
 
     /// Works one change at a time until cancelled.
     func run() async {
@@ -14,8 +16,16 @@ struct GarbageCollector: Sendable {
                 for resource in Self.resources(of: definition) { cache.ensure(resource) }
             }
             guard let object = change.object else { continue }
-            // A failure here is met again: the next change of the object or of its owner comes by.
-            try? await settle(change, object)
+            // Conflicts and owners that the cache sees a little later; what fails for good is somebody's webhook.
+            for attempt in 1...5 {
+                do {
+                    try await settle(change, object)
+                    break
+                } catch {
+                    logger.debug("collecting failed", metadata: ["object": "\(object.key)", "error": "\(error)"])
+                    try? await Task.sleep(for: .milliseconds(50 * attempt))
+                }
+            }
         }
     }
 

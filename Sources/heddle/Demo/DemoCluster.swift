@@ -5,6 +5,7 @@ import KubeCore
 import KubeSandbox
 import NIOCore
 import NIOHTTP1
+import Synchronization
 
 /// The demo's cluster: the sandbox with Prometheus and the operator beside it, and the few things that the story asks of it.
 final class DemoCluster: Sendable {
@@ -14,7 +15,8 @@ final class DemoCluster: Sendable {
     let sandbox: Sandbox
     let programs: DemoPrograms
     let directory: String
-    private let http = HTTPClient(eventLoopGroupProvider: .singleton)
+    private let operatorProcess = Mutex<ChildProcess?>(nil)
+    private var http: HTTPClient { .shared }
 
     init(sandbox: Sandbox, programs: DemoPrograms, directory: String) {
         self.sandbox = sandbox
@@ -48,7 +50,7 @@ final class DemoCluster: Sendable {
     @discardableResult
     func start(_ command: [String], log name: String) throws -> ChildProcess {
         let path = "\(directory)/\(name).log"
-        _ = FileManager.default.createFile(atPath: path, contents: nil)
+        if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
         let file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         defer { close(file) }
         return try sandbox.processes.spawn(command, environment: environment, descriptors: [1: file, 2: file])
@@ -81,10 +83,13 @@ final class DemoCluster: Sendable {
     }
 
     func startOperator() throws {
-        try start(
+        let child = try start(
             [programs.operatorPath, "--proxy-image", "heddle-agent:demo", "--identity", "demo", "--kubeconfig", sandbox.innerKubeconfig],
             log: "operator")
+        operatorProcess.withLock { $0 = child }
     }
+
+    func killOperator() { operatorProcess.withLock { $0 }?.signal(SIGKILL) }
 
     /// Leads the operator's Service to where it runs: a Service without a selector, as for anything outside of the cluster.
     func publishOperator() async throws {

@@ -18,6 +18,7 @@ struct DemoCommand: AsyncParsableCommand {
         let programs = try DemoPrograms.find(source: source)
         let directory = URL(fileURLWithPath: dir).standardizedFileURL.path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        for log in ["operator.log", "prometheus.log"] { try? FileManager.default.removeItem(atPath: "\(directory)/\(log)") }
         let prometheus = SandboxNamespace.Publication(hostPort: 0, host: DemoCluster.nodeAddress, port: 9090)
         // Outside, this does not return.
         let inside = try SandboxNamespace.enter(publishing: [prometheus], apiPort: 0, directory: directory)

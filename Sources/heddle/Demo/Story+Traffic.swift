@@ -18,12 +18,16 @@ extension Story {
         narrator.step("release one (v2, good) is pushed: kubectl apply, as ever")
         let before = try await cluster.loadReport()
         try await release(version: "v2", environment: [])
-        var worst = 0.0
-        var delivered: [Int: String] = [:]
-        let done = try await follow(seconds: 150) { status in
+        var delivered: [Int: Double] = [:]
+        var isKilled = false
+        let done = try await follow(seconds: 180) { status in
             if status.phase == .progressing, let observed = status.observedWeightPercent, status.desiredWeightPercent > 0 {
-                delivered[status.desiredWeightPercent] = String(format: "%.1f", observed)
-                worst = max(worst, abs(observed - Double(status.desiredWeightPercent)))
+                // The last measurement of a step is the one over all of its requests.
+                delivered[status.desiredWeightPercent] = observed
+            }
+            if !isKilled, status.phase == .progressing, status.desiredWeightPercent == 25 {
+                isKilled = true
+                try await killOperator()
             }
             return status.phase == .succeeded || status.phase == .rolledBack || status.phase == .failed
         }
@@ -33,10 +37,31 @@ extension Story {
                 + "success \(percent(after.successRatio(since: before)))")
         promises.add(
             "The good release is promoted", measured: done.status.phase.rawValue, holds: done.status.phase == .succeeded)
-        let shares = delivered.sorted { $0.key < $1.key }.map { "\($0.key) % -> \($0.value) %" }.joined(separator: ", ")
-        promises.add("Envoy delivers the weights that are asked for", measured: shares, holds: delivered.count == 3 && worst < 12)
-        let running = try await cluster.pods(app: "catalog").count
+        let shares = delivered.sorted { $0.key < $1.key }
+        promises.add(
+            "Envoy delivers the weights that are asked for",
+            measured: shares.map { String(format: "%d %% -> %.1f %%", $0.key, $0.value) }.joined(separator: ", "),
+            holds: Set([5, 25, 50]).isSubset(of: delivered.keys) && shares.allSatisfy { abs($0.value - Double($0.key)) < 8 })
+        promises.add(
+            "The operator, killed at 25 %, goes on where it was",
+            measured: done.status.startedAt.map { "one run, started once: \($0)" } ?? "no run",
+            holds: isKilled && done.status.phase == .succeeded)
+        let running = try await wait("the canary's pods go", seconds: 30) {
+            let count = try await cluster.pods(app: "catalog").count
+            return count == 2 ? count : nil
+        }
         promises.add("No canary pod is left over", measured: "\(running) pods of catalog", holds: running == 2)
+    }
+
+    /// Ends the operator without any warning, and starts it again some seconds later.
+    private func killOperator() async throws {
+        let before = try await cluster.loadReport()
+        cluster.killOperator()
+        narrator.step("the operator is killed (SIGKILL); traffic goes on without it")
+        try await Task.sleep(for: .seconds(4))
+        let after = try await cluster.loadReport()
+        try cluster.startOperator()
+        narrator.step("the operator is started again; \(after.ok - before.ok) requests were answered meanwhile, \(after.failed - before.failed) failed")
     }
 
     private func badRelease() async throws {
@@ -53,7 +78,8 @@ extension Story {
         let report = try await cluster.loadReport()
         let firstBad = report.hops["catalog=v3"]?.firstFailureAt
         let reaction = firstBad.flatMap { first in zeroAt.map { $0.timeIntervalSince(first) } }
-        let deciding = done.status.decisions.last { $0.verdict == .fail }
+        let metrics = Set(done.spec.analysis.metrics.map(\.name))
+        let deciding = done.status.decisions.last { $0.verdict == .fail && metrics.contains($0.metric) }
         narrator.good("release two: \(done.status.phase.rawValue). \(deciding.map { "\($0.metric): \($0.rule)" } ?? "")")
         promises.add(
             "The bad release is rolled back by evidence",
@@ -69,7 +95,8 @@ extension Story {
             "Afterwards the stable pods serve, and the Deployment waits",
             measured: "paused: \(deployment.spec["paused"]?.bool ?? false), v3 answers since: \(leaked)",
             holds: deployment.spec["paused"]?.bool == true && leaked == 0)
-        for line in ExplainView(done).lines(colour: false).suffix(14) { narrator.say("    " + line) }
+        narrator.step("heddle explain canary/catalog has the decision:")
+        for line in ExplainView(deciding.map { [$0] } ?? []).lines(colour: false) { narrator.say("    " + line) }
     }
 
     /// A user's change of the Deployment: another version, in its arguments and environment.
@@ -90,7 +117,7 @@ extension Story {
     }
 
     /// Prints the run as it goes, until it is over.
-    private func follow(seconds: Double, _ isOver: (CanaryStatus) -> Bool) async throws -> Canary {
+    private func follow(seconds: Double, _ isOver: (CanaryStatus) async throws -> Bool) async throws -> Canary {
         var last = ""
         var hasRun = false
         return try await wait("the release runs", seconds: seconds, every: .milliseconds(200)) {
@@ -103,7 +130,8 @@ extension Story {
                 last = line
                 narrator.step("\(line)\(observed)  \(status.message ?? "")")
             }
-            return hasRun && isOver(status) ? canary : nil
+            let ends = try await isOver(status)
+            return hasRun && ends ? canary : nil
         }
     }
 }

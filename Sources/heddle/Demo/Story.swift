@@ -55,8 +55,10 @@ final class Story {
         return try await wait(what, seconds: seconds) {
             let adoption = try await cluster.adoption()
             let line = "\(adoption.status.phase.rawValue), \(adoption.status.state.rawValue): \(adoption.status.message ?? "")"
-            if line != last, adoption.status.phase != .pending {
-                last = line
+            // A line is new when more than its numbers changed.
+            let words = line.filter { !$0.isNumber }
+            if words != last, adoption.status.phase != .pending {
+                last = words
                 narrator.step(line)
             }
             return holds(adoption) ? adoption : nil
