@@ -106,22 +106,31 @@ let package = Package(
         room(
             "HeddleControllers",
             [
-                "KubeCore", "KubeRuntime", "HeddleAPI", "MeshModel", "MeshDialects", "MeshEvidence", "MeshPlan", logging,
+                "KubeCore", "KubeRuntime", "HeddleAPI", "MeshModel", "MeshDialects", "MeshEvidence", "MeshPlan",
+                logging,
                 lifecycle,
             ], testing: ["KubeTesting"]),
         room(
             "HeddleServer",
             [
-                "KubeCore", "KubeRuntime", "HeddleAPI", "MeshModel", "MeshPlan", "MeshIdentity", "EnvoyConfig", "XDSServer",
-                hummingbird, hummingbirdTLS, nioCore, nioSSL, nioReload, x509, protobuf, "EnvoyAPI", "MeshDialects", logging, lifecycle,
+                "KubeCore", "KubeRuntime", "HeddleAPI", "MeshModel", "MeshPlan", "MeshIdentity", "EnvoyConfig",
+                "XDSServer",
+                hummingbird, hummingbirdTLS, nioCore, nioSSL, nioReload, x509, protobuf, "EnvoyAPI", "MeshDialects",
+                logging, lifecycle,
             ], testing: ["KubeTesting", asyncHTTPClient, nioHTTP1]),
-        room("KubeSandbox", ["KubeCore", hummingbird, hummingbirdTLS, httpTypes, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1, crypto, yams, asyncHTTPClient, logging, lifecycle]),
+        room(
+            "KubeSandbox",
+            [
+                "KubeCore", hummingbird, hummingbirdTLS, httpTypes, nioCore, nioPosix, nioHTTP1, nioSSL, x509, asn1,
+                crypto, yams, asyncHTTPClient, logging, lifecycle,
+            ]),
         [
             .executableTarget(
                 name: "heddle",
                 dependencies: [
                     "KubeCore", "KubeClient", "KubeRuntime", "HeddleAPI", "MeshModel", "MeshDialects", "MeshEvidence",
-                    "MeshPlan", "KubeSandbox", argumentParser, asyncHTTPClient, nioCore, nioHTTP1, yams, logging, lifecycle,
+                    "MeshPlan", "KubeSandbox", argumentParser, asyncHTTPClient, nioCore, nioHTTP1, yams, logging,
+                    lifecycle,
                 ],
                 swiftSettings: settings),
             .testTarget(name: "EndToEndTests", swiftSettings: settings),
@@ -134,15 +143,18 @@ let package = Package(
             .executableTarget(
                 name: "heddle-operator",
                 dependencies: [
-                    "KubeCore", "KubeClient", "KubeRuntime", "HeddleAPI", "HeddleControllers", "HeddleServer", "MeshDialects",
-                    "MeshEvidence", "MeshIdentity", "MeshModel", "MeshPlan", "XDSServer", argumentParser, asyncHTTPClient,
+                    "KubeCore", "KubeClient", "KubeRuntime", "HeddleAPI", "HeddleControllers", "HeddleServer",
+                    "MeshDialects",
+                    "MeshEvidence", "MeshIdentity", "MeshModel", "MeshPlan", "XDSServer", argumentParser,
+                    asyncHTTPClient,
                     nioCore, nioHTTP1, nioReload, nioSSL, logging, lifecycle, unixSignals,
                 ],
                 swiftSettings: settings),
             .executableTarget(
                 name: "heddle-agent",
                 dependencies: [
-                    "MeshModel", "MeshIdentity", "EnvoyConfig", argumentParser, asyncHTTPClient, nioCore, nioPosix, nioHTTP1,
+                    "MeshModel", "MeshIdentity", "EnvoyConfig", argumentParser, asyncHTTPClient, nioCore, nioPosix,
+                    nioHTTP1,
                     nioSSL, x509, asn1, crypto, logging, lifecycle,
                 ],
                 swiftSettings: settings),
@@ -157,7 +169,8 @@ let package = Package(
             .testTarget(
                 name: "HeddleAgentTests",
                 dependencies: [
-                    "heddle-agent", "MeshModel", "MeshIdentity", "EnvoyConfig", argumentParser, nioCore, nioPosix, nioHTTP1,
+                    "heddle-agent", "MeshModel", "MeshIdentity", "EnvoyConfig", argumentParser, nioCore, nioPosix,
+                    nioHTTP1,
                     nioSSL, x509, asn1, crypto, logging, lifecycle,
                 ],
                 swiftSettings: settings),

@@ -29,7 +29,9 @@ package struct ClusterStores: Sendable {
 
     package init(runtime: Runtime) {
         // Kinds of a mesh that is not installed count as empty: there is nothing to read.
-        func optional(_ resource: GroupVersionResource) -> Store { runtime.store(for: resource, whenNotServed: .countAsEmpty) }
+        func optional(_ resource: GroupVersionResource) -> Store {
+            runtime.store(for: resource, whenNotServed: .countAsEmpty)
+        }
         namespaces = runtime.store(for: .namespaces)
         pods = runtime.store(for: .pods)
         services = runtime.store(for: .services)
@@ -70,7 +72,10 @@ package struct ClusterStores: Sendable {
 
     /// The stores behind `meshObjects`, for whoever follows their changes.
     package var meshStores: [Store] {
-        [services, endpointSlices, pods, virtualServices, destinationRules, peerAuthentications, telemetries, sidecars, meshes]
+        [
+            services, endpointSlices, pods, virtualServices, destinationRules, peerAuthentications, telemetries,
+            sidecars, meshes,
+        ]
     }
 
     /// ReplicaSets that a Deployment controls.

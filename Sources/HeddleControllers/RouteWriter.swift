@@ -71,7 +71,8 @@ package struct RouteWriter: Sendable {
 
     /// The services of a namespace that objects of Heddle's are for.
     package func services(in namespace: String) -> [ServiceID] {
-        let objects = stores.virtualServices.list(namespace: namespace) + stores.destinationRules.list(namespace: namespace)
+        let objects =
+            stores.virtualServices.list(namespace: namespace) + stores.destinationRules.list(namespace: namespace)
         return Set(objects.compactMap { Self.service(of: $0) }).sorted()
     }
 
@@ -98,7 +99,9 @@ package struct RouteWriter: Sendable {
     package func policy(of service: ServiceID) -> ServicePolicySpec? {
         stores.servicePolicies.list(namespace: service.namespace)
             .filter { $0.spec["service"]?.string == service.name && !$0.isBeingDeleted }
-            .sorted { ($0.creationTimestamp ?? .distantPast, $0.name) < ($1.creationTimestamp ?? .distantPast, $1.name) }
+            .sorted {
+                ($0.creationTimestamp ?? .distantPast, $0.name) < ($1.creationTimestamp ?? .distantPast, $1.name)
+            }
             .lazy.compactMap { try? ServicePolicy($0).spec }.first
     }
 
@@ -151,6 +154,7 @@ package struct RouteWriter: Sendable {
     /// Whether a part needs no new object: there is nothing to say, or Heddle's own object is there.
     private func isOurs<Part>(_ part: Part?, in store: Store, _ service: ServiceID) -> Bool {
         guard part != nil else { return true }
-        return store.get(namespace: service.namespace, name: Self.name(of: service)).map { Self.service(of: $0) != nil } ?? false
+        return store.get(namespace: service.namespace, name: Self.name(of: service)).map { Self.service(of: $0) != nil }
+            ?? false
     }
 }

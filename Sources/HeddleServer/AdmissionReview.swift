@@ -54,7 +54,9 @@ package struct AdmissionResponse: Sendable, Hashable {
         var response: JSONValue = ["uid": .string(uid), "allowed": .bool(isAllowed)]
         if !warnings.isEmpty { response["warnings"] = JSONValue(warnings) }
         if let message {
-            response["status"] = ["message": .string(message), "code": .int(isAllowed ? 200 : 422), "reason": "Invalid"]
+            response["status"] = [
+                "message": .string(message), "code": .int(isAllowed ? 200 : 422), "reason": "Invalid",
+            ]
         }
         if let patch, patch.array?.isEmpty == false {
             response["patchType"] = "JSONPatch"

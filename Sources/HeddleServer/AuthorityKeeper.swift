@@ -1,7 +1,7 @@
 package import FoundationEssentials
 package import KubeCore
-import MeshPlan
 package import MeshIdentity
+import MeshPlan
 
 /// Keeps the mesh's certificate authority in a Secret, so that all replicas sign with one key, and its root where pods
 /// find it.
@@ -34,7 +34,8 @@ package struct AuthorityKeeper: Sendable {
             ]
             if try await isFirst(secret) { return authority }
         }
-        throw APIError(code: 0, reason: "Unknown", message: "the Secret \(namespace)/\(Self.secretName) appears and vanishes")
+        throw APIError(
+            code: 0, reason: "Unknown", message: "the Secret \(namespace)/\(Self.secretName) appears and vanishes")
     }
 
     /// Creates the Secret; false when another replica was first.
@@ -67,7 +68,8 @@ package struct AuthorityKeeper: Sendable {
         } catch {
             throw FieldError(
                 path: "data",
-                message: "Secret \(secret.key) holds no usable authority: \(error.message). Put a valid certificate and key "
+                message:
+                    "Secret \(secret.key) holds no usable authority: \(error.message). Put a valid certificate and key "
                     + "there, or delete the Secret to have a new authority made")
         }
     }

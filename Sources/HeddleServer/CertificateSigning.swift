@@ -80,7 +80,8 @@ package struct CertificateSigning: Sendable {
         }
         let audiences = status?["audiences"]?.array?.compactMap(\.string) ?? []
         guard audiences.contains(SidecarInjector.tokenAudience) else {
-            throw Refusal(status: 401, message: "the token is for another audience than \(SidecarInjector.tokenAudience)")
+            throw Refusal(
+                status: 401, message: "the token is for another audience than \(SidecarInjector.tokenAudience)")
         }
         let parts = (status?[path: "user", "username"]?.string ?? "").split(separator: ":").map(String.init)
         guard parts.count == 4, parts[0] == "system", parts[1] == "serviceaccount" else {

@@ -46,7 +46,9 @@ package final class MeshFeed: ProxyConfigurationSource, Sendable {
             if let resource = try? XDSResource(name: cluster.name, message: cluster) { resources.insert(resource) }
         }
         for endpoints in configuration.endpoints {
-            if let resource = try? XDSResource(name: endpoints.clusterName, message: endpoints) { resources.insert(resource) }
+            if let resource = try? XDSResource(name: endpoints.clusterName, message: endpoints) {
+                resources.insert(resource)
+            }
         }
         for listener in configuration.listeners {
             let needed = requires(.listener, listener.name)

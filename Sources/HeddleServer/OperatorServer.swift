@@ -28,7 +28,8 @@ package enum OperatorServer {
         }
         return Application(
             router: router, server: try .tls(.http1(), tlsConfiguration: tls),
-            configuration: .init(address: .hostname(address, port: port), serverName: "heddle-operator"), logger: logger)
+            configuration: .init(address: .hostname(address, port: port), serverName: "heddle-operator"), logger: logger
+        )
     }
 
     /// The plain door: `/healthz`, `/readyz`, `/metrics`, `/prometheus/targets` (HTTP service discovery) and
@@ -39,12 +40,14 @@ package enum OperatorServer {
     ) -> some ApplicationProtocol {
         let router = Router()
         router.get("/healthz") { _, _ in "ok" }
-        router.get("/readyz") { _, _ in isReady() ? text("ok") : text("caches are filling", status: .serviceUnavailable) }
+        router.get("/readyz") { _, _ in isReady() ? text("ok") : text("caches are filling", status: .serviceUnavailable)
+        }
         router.get("/metrics") { _, _ in text(metrics(), type: "text/plain; version=0.0.4") }
         router.get("/prometheus/targets") { _, _ in json(targets()) }
         router.get("/debug/proxies") { _, _ in text(proxies(), type: "application/json") }
         return Application(
-            router: router, configuration: .init(address: .hostname(address, port: port), serverName: "heddle-operator"),
+            router: router,
+            configuration: .init(address: .hostname(address, port: port), serverName: "heddle-operator"),
             logger: logger)
     }
 
@@ -86,7 +89,8 @@ package enum OperatorServer {
         text(value.serialized(), type: "application/json", status: status)
     }
 
-    private static func text(_ text: String, type: String = "text/plain", status: HTTPResponse.Status = .ok) -> Response {
+    private static func text(_ text: String, type: String = "text/plain", status: HTTPResponse.Status = .ok) -> Response
+    {
         Response(
             status: status, headers: [.contentType: type], body: .init(byteBuffer: ByteBuffer(string: text)))
     }

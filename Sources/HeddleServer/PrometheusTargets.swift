@@ -1,5 +1,5 @@
-package import KubeCore
 import HeddleAPI
+package import KubeCore
 
 /// The sidecars as targets for Prometheus' HTTP service discovery, with the labels that Heddle's queries use. For a
 /// Prometheus that cannot ask the API server itself; one that can finds the same pods by the label `heddle.dev/injected`.
@@ -9,7 +9,8 @@ package enum PrometheusTargets {
     package static func list(_ pods: [KubeObject]) -> JSONValue {
         .array(
             pods.compactMap { pod in
-                guard pod.labels[HeddleLabel.injected] == "true", let address = pod.status["podIP"]?.string, !address.isEmpty
+                guard pod.labels[HeddleLabel.injected] == "true", let address = pod.status["podIP"]?.string,
+                    !address.isEmpty
                 else { return nil }
                 return [
                     "targets": [.string("\(address):\(statsPort)")],

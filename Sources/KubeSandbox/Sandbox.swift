@@ -131,7 +131,8 @@ package final class Sandbox: Service {
         let manager = FileManager.default
         let directory = configuration.directory
         for part in ["pods", "logs", "programs"] {
-            // Left over from an earlier sandbox.
+            // Left over from an earlier sandbox; its mounts, when they are in this very namespace, are not files of its.
+            _ = try await processes.run(["umount", "--recursive", "--lazy", "--quiet", "\(directory)/\(part)"])
             try? manager.removeItem(atPath: "\(directory)/\(part)")
             try manager.createDirectory(atPath: "\(directory)/\(part)", withIntermediateDirectories: true)
         }
@@ -153,17 +154,22 @@ package final class Sandbox: Service {
 
     /// The mapped programs under their images' names, for PATH. Mounted, not linked: a container's user may not be able to
     /// walk to where the program is.
+    ///
+    /// The mount points are new files on a new file system, never ones that may be mounts of an earlier sandbox already:
+    /// to write to such a one is to write to somebody's program. For the same reason the mounts are read-only.
     private func mountPrograms() async throws -> String {
         let directory = configuration.directory + "/programs"
+        try await processes.require(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", directory])
         for (name, path) in configuration.images {
             guard path.hasPrefix("/"), FileManager.default.isExecutableFile(atPath: path) else {
                 throw SandboxError("--image \(name)=\(path): that is not the absolute path of a program")
             }
             let place = "\(directory)/\(name)"
-            guard FileManager.default.createFile(atPath: place, contents: nil) else {
-                throw SandboxError("cannot make \(place)")
-            }
+            let file = open(place, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o755)
+            guard file >= 0 else { throw SandboxError("cannot make \(place): errno \(errno)") }
+            close(file)
             try await processes.require(["mount", "--bind", path, place])
+            try await processes.require(["mount", "-o", "remount,bind,ro", place])
         }
         return directory
     }

@@ -39,7 +39,8 @@ package struct TrafficPolicy: Sendable, Hashable {
     package var tls: ClientTLS?
 
     package init(
-        loadBalancing: LoadBalancing? = nil, connectionPool: ConnectionPool? = nil, outlierDetection: OutlierDetection? = nil,
+        loadBalancing: LoadBalancing? = nil, connectionPool: ConnectionPool? = nil,
+        outlierDetection: OutlierDetection? = nil,
         tls: ClientTLS? = nil
     ) {
         self.loadBalancing = loadBalancing

@@ -108,7 +108,8 @@ package struct WorkloadInstance: Sendable, Hashable {
     package var ports: [WorkloadPort]
 
     package init(
-        namespace: String, pod: String, address: String, labels: [String: String], serviceAccount: String, isMeshed: Bool,
+        namespace: String, pod: String, address: String, labels: [String: String], serviceAccount: String,
+        isMeshed: Bool,
         ports: [WorkloadPort] = []
     ) {
         self.namespace = namespace

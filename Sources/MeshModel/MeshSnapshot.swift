@@ -12,7 +12,8 @@ package struct MeshSnapshot: Sendable, Hashable {
 
     package init(
         settings: MeshSettings = .init(), services: [ServiceID: MeshService] = [:],
-        endpoints: [ServiceID: [ServiceEndpoint]] = [:], routes: [TrafficRoute] = [], policies: [DestinationPolicy] = [],
+        endpoints: [ServiceID: [ServiceEndpoint]] = [:], routes: [TrafficRoute] = [],
+        policies: [DestinationPolicy] = [],
         peerPolicies: [PeerPolicy] = [], telemetry: [TelemetryPolicy] = [], scopes: [EgressScope] = []
     ) {
         self.settings = settings
@@ -47,7 +48,8 @@ package struct MeshSettings: Sendable, Hashable {
     package var tracing: TracingBackend?
 
     package init(
-        trustDomain: String = "cluster.local", rootNamespace: String = "heddle-system", clusterDomain: String = "cluster.local",
+        trustDomain: String = "cluster.local", rootNamespace: String = "heddle-system",
+        clusterDomain: String = "cluster.local",
         tracing: TracingBackend? = nil
     ) {
         self.trustDomain = trustDomain
@@ -59,7 +61,10 @@ package struct MeshSettings: Sendable, Hashable {
 
 /// Where spans go.
 package struct TracingBackend: Sendable, Hashable {
-    package enum Kind: String, Sendable, Hashable { case otlp = "OTLP", zipkin = "Zipkin" }
+    package enum Kind: String, Sendable, Hashable {
+        case otlp = "OTLP"
+        case zipkin = "Zipkin"
+    }
     package var kind: Kind
     /// Host name or IP.
     package var host: String
@@ -120,7 +125,8 @@ package struct EgressScope: Sendable, Hashable {
         hosts.contains { host in
             let parts = host.split(separator: "/", maxSplits: 1).map(String.init)
             guard parts.count == 2 else { return false }
-            let isNamespace = parts[0] == "*" || parts[0] == service.namespace || (parts[0] == "." && namespace == service.namespace)
+            let isNamespace =
+                parts[0] == "*" || parts[0] == service.namespace || (parts[0] == "." && namespace == service.namespace)
             return isNamespace && (parts[1] == "*" || ServiceID(host: parts[1], in: service.namespace) == service)
         }
     }

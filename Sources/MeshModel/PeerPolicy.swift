@@ -40,7 +40,8 @@ extension [PeerPolicy] {
         let mesh = oldest { $0.namespace == rootNamespace && $0.selector == nil }
         let namespace = oldest { $0.namespace == workload.namespace && $0.selector == nil }
         let own = oldest { policy in
-            guard policy.namespace == workload.namespace, policy.namespace != rootNamespace, let selector = policy.selector
+            guard policy.namespace == workload.namespace, policy.namespace != rootNamespace,
+                let selector = policy.selector
             else { return false }
             return selector.allSatisfy { workload.labels[$0.key] == $0.value }
         }

@@ -33,9 +33,11 @@ package struct RouteRule: Sendable, Hashable {
     package var responseHeaders: HeaderOperations
 
     package init(
-        name: String = "", matches: [RequestMatch] = [], destinations: [WeightedDestination], timeoutSeconds: Double? = nil,
+        name: String = "", matches: [RequestMatch] = [], destinations: [WeightedDestination],
+        timeoutSeconds: Double? = nil,
         retries: RetryPolicy? = nil, mirrors: [Mirror] = [], fault: Fault? = nil, rewriteURI: String? = nil,
-        rewriteAuthority: String? = nil, requestHeaders: HeaderOperations = .init(), responseHeaders: HeaderOperations = .init()
+        rewriteAuthority: String? = nil, requestHeaders: HeaderOperations = .init(),
+        responseHeaders: HeaderOperations = .init()
     ) {
         self.name = name
         self.matches = matches
@@ -52,7 +54,9 @@ package struct RouteRule: Sendable, Hashable {
 }
 
 package enum StringMatch: Sendable, Hashable {
-    case exact(String), prefix(String), regex(String)
+    case exact(String)
+    case prefix(String)
+    case regex(String)
     /// The header or parameter is there.
     case present
 }
@@ -124,7 +128,9 @@ package struct RetryPolicy: Sendable, Hashable {
     package var retryOn: [String]
     package var backoffSeconds: Double?
 
-    package init(attempts: Int, perTryTimeoutSeconds: Double? = nil, retryOn: [String] = [], backoffSeconds: Double? = nil) {
+    package init(
+        attempts: Int, perTryTimeoutSeconds: Double? = nil, retryOn: [String] = [], backoffSeconds: Double? = nil
+    ) {
         self.attempts = attempts
         self.perTryTimeoutSeconds = perTryTimeoutSeconds
         self.retryOn = retryOn
@@ -149,7 +155,9 @@ package struct Fault: Sendable, Hashable {
     package var abortStatus: Int?
     package var abortPercent: Double
 
-    package init(delaySeconds: Double? = nil, delayPercent: Double = 0, abortStatus: Int? = nil, abortPercent: Double = 0) {
+    package init(
+        delaySeconds: Double? = nil, delayPercent: Double = 0, abortStatus: Int? = nil, abortPercent: Double = 0
+    ) {
         self.delaySeconds = delaySeconds
         self.delayPercent = delayPercent
         self.abortStatus = abortStatus

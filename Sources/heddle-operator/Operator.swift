@@ -28,7 +28,8 @@ struct Operator {
             options.noLeaderElection
             ? nil
             : LeaderElection(
-                api: api, configuration: .init(namespace: options.namespace, name: "heddle-operator", identity: identity),
+                api: api,
+                configuration: .init(namespace: options.namespace, name: "heddle-operator", identity: identity),
                 logger: logger)
         let runtime = Runtime(api: api, logger: logger, leadership: election)
         let stores = ClusterStores(runtime: runtime)
@@ -50,7 +51,10 @@ struct Operator {
             rejections.note(rejection.message, on: sources)
             logger.error(
                 "a proxy refused its configuration",
-                metadata: ["pod": "\(proxy.namespace)/\(proxy.podName)", "objects": "\(sources)", "why": "\(rejection.message)"])
+                metadata: [
+                    "pod": "\(proxy.namespace)/\(proxy.podName)", "objects": "\(sources)",
+                    "why": "\(rejection.message)",
+                ])
         }
         let issued = IssuedCertificates()
         let freshness = Freshness()
@@ -61,7 +65,8 @@ struct Operator {
             return PrometheusHTTP(client: clients, base: source.address, timeout: source.timeout.duration)
         }
         addControllers(
-            to: runtime, stores: stores, proxies: proxies, recorder: recorder, authority: authority, prometheus: prometheus)
+            to: runtime, stores: stores, proxies: proxies, recorder: recorder, authority: authority,
+            prometheus: prometheus)
         let webhooks = AdmissionWebhooks(
             lookups: .init(
                 namespaceLabels: { stores.namespaces.get(name: $0)?.labels ?? [:] },
@@ -75,16 +80,20 @@ struct Operator {
                     do {
                         try await keeper.publishRoot(of: authority, in: namespace)
                     } catch {
-                        logger.warning("root not published", metadata: ["namespace": "\(namespace)", "error": "\(error)"])
+                        logger.warning(
+                            "root not published", metadata: ["namespace": "\(namespace)", "error": "\(error)"])
                     }
                 },
                 canary: { key in
                     stores.canaries.list(index: ClusterStores.byTarget, "\(key.namespace)/\(key.name)").min {
-                        ($0.creationTimestamp ?? .distantPast, $0.name) < ($1.creationTimestamp ?? .distantPast, $1.name)
+                        ($0.creationTimestamp ?? .distantPast, $0.name) < (
+                            $1.creationTimestamp ?? .distantPast, $1.name
+                        )
                     }
                 }))
         let secure = try OperatorServer.secure(
-            webhooks: webhooks, signing: CertificateSigning(api: api, authority: { authority }, issued: issued), address: options.address,
+            webhooks: webhooks, signing: CertificateSigning(api: api, authority: { authority }, issued: issued),
+            address: options.address,
             port: options.securePort, tls: try serving.tlsConfiguration(certificates), logger: logger)
         let plain = OperatorServer.plain(
             address: options.address, port: options.plainPort, isReady: { runtime.isReady },
@@ -99,8 +108,15 @@ struct Operator {
                 services: [
                     .init(service: runtime), .init(service: recorder), .init(service: secure), .init(service: plain),
                     .init(
-                        service: LongLife { try await discovery.run() } onShutdown: { discovery.beginGracefulShutdown() }),
-                    .init(service: LongLife { try await follow(stores, feed: feed, hub: hub, rejections: rejections, freshness: freshness) }),
+                        service: LongLife {
+                            try await discovery.run()
+                        } onShutdown: {
+                            discovery.beginGracefulShutdown()
+                        }),
+                    .init(
+                        service: LongLife {
+                            try await follow(stores, feed: feed, hub: hub, rejections: rejections, freshness: freshness)
+                        }),
                     .init(service: LongLife { try await serving.keepFresh(certificates) }),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
@@ -145,7 +161,8 @@ struct Operator {
             let store = runtime.store(for: resource)
             runtime.add(
                 Controller(
-                    name: "webhook-trust-\(resource.resource)", sources: [.primary(store)], concurrency: 1, logger: logger,
+                    name: "webhook-trust-\(resource.resource)", sources: [.primary(store)], concurrency: 1,
+                    logger: logger,
                     reconciler: WebhookTrust(api: api, store: store, resource: resource, bundle: { bundle })))
         }
     }
@@ -216,7 +233,11 @@ private struct LongLife: Service {
 
     func run() async throws {
         let (body, onShutdown) = (body, onShutdown)
-        try await withGracefulShutdownHandler { try await body() } onGracefulShutdown: { onShutdown() }
+        try await withGracefulShutdownHandler {
+            try await body()
+        } onGracefulShutdown: {
+            onShutdown()
+        }
     }
 }
 

@@ -7,7 +7,10 @@ enum OperatorMetrics {
         let proxies = hub.proxies()
         let gauges: [(name: String, help: String, value: Int)] = [
             ("heddle_proxies_connected", "Proxies with an open discovery stream to this replica.", proxies.count),
-            ("heddle_proxies_synced", "Connected proxies that acknowledged everything.", proxies.filter(\.isSynced).count),
+            (
+                "heddle_proxies_synced", "Connected proxies that acknowledged everything.",
+                proxies.filter(\.isSynced).count
+            ),
             ("heddle_leader", "1 on the replica that runs the controllers.", runtime.isLeading ? 1 : 0),
             ("heddle_caches_synced", "1 when all caches are filled.", runtime.isReady ? 1 : 0),
         ]

@@ -17,7 +17,8 @@ struct PrometheusHTTP: PrometheusQuerying {
         try await send(.instant(query, at: at))
     }
 
-    func range(_ query: String, from: Date, to: Date, stepSeconds: Double) async throws(QueryError) -> PrometheusAnswer {
+    func range(_ query: String, from: Date, to: Date, stepSeconds: Double) async throws(QueryError) -> PrometheusAnswer
+    {
         try await send(.range(query, from: from, to: to, stepSeconds: stepSeconds))
     }
 

@@ -5,7 +5,8 @@ import ArgumentParser
 struct Heddle: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "heddle", abstract: "Takes a cluster into a service mesh, and ships releases through it.",
-        version: "0.1.0", subcommands: [
+        version: "0.1.0",
+        subcommands: [
             StatusCommand.self, AdoptionCommand.self, CanaryCommand.self, ExplainCommand.self, SandboxCommand.self,
             DemoCommand.self, CRDsCommand.self,
         ])

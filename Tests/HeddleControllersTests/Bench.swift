@@ -130,7 +130,8 @@ final class FakePrometheus: PrometheusQuerying {
         return PrometheusAnswer(data: .vector(found))
     }
 
-    func range(_ query: String, from: Date, to: Date, stepSeconds: Double) async throws(QueryError) -> PrometheusAnswer {
+    func range(_ query: String, from: Date, to: Date, stepSeconds: Double) async throws(QueryError) -> PrometheusAnswer
+    {
         throw QueryError(.badQuery, "not part of these tests")
     }
 }

@@ -70,7 +70,8 @@ struct MeshTests {
 
     @Test func `tracing addresses become a host and a port`() {
         var spec = MeshSpec()
-        spec.tracing = HeddleAPI.TracingBackend(provider: .zipkin, address: "zipkin.monitoring:9411", samplingPercent: 20)
+        spec.tracing = HeddleAPI.TracingBackend(
+            provider: .zipkin, address: "zipkin.monitoring:9411", samplingPercent: 20)
         let mesh = Mesh(name: "default", spec: spec, status: MeshStatus()).object
         let tracing = MeshChoice([mesh]).settings.tracing
         #expect(tracing?.host == "zipkin.monitoring")

@@ -52,8 +52,14 @@ struct RunningControllersTests {
                     "http": [
                         [
                             "route": [
-                                ["destination": ["host": "catalog.shop.svc.cluster.local", "subset": "stable"], "weight": 90],
-                                ["destination": ["host": "catalog.shop.svc.cluster.local", "subset": "canary"], "weight": 10],
+                                [
+                                    "destination": ["host": "catalog.shop.svc.cluster.local", "subset": "stable"],
+                                    "weight": 90,
+                                ],
+                                [
+                                    "destination": ["host": "catalog.shop.svc.cluster.local", "subset": "canary"],
+                                    "weight": 10,
+                                ],
                             ]
                         ]
                     ],
@@ -77,22 +83,25 @@ struct RunningControllersTests {
         }
     }
 
-    @Test func `a policy is rendered when it comes, put right when it is changed, and gone when it goes`() async throws {
+    @Test func `a policy is rendered when it comes, put right when it is changed, and gone when it goes`() async throws
+    {
         try await run(seeded()) { cluster in
             var spec = ServicePolicySpec(service: "catalog")
             spec.timeout = "3s"
             cluster.seed(
-                .servicePolicies, ServicePolicy(namespace: "shop", name: "p", spec: spec, status: ServicePolicyStatus()).object)
+                .servicePolicies,
+                ServicePolicy(namespace: "shop", name: "p", spec: spec, status: ServicePolicyStatus()).object)
             func timeout() -> JSONValue? {
-                cluster.object(.virtualServices, namespace: "shop", name: "catalog-heddle")?.spec["http"]?[0]?["timeout"]
+                cluster.object(.virtualServices, namespace: "shop", name: "catalog-heddle")?.spec["http"]?[0]?[
+                    "timeout"]
             }
-            #expect(await eventually { timeout() == "3s" })
+            #expect(await eventually(within: .seconds(30)) { timeout() == "3s" })
             var changed = try #require(cluster.object(.virtualServices, namespace: "shop", name: "catalog-heddle"))
             changed.spec["http"] = []
             cluster.seed(.virtualServices, changed)
-            #expect(await eventually { timeout() == "3s" })
+            #expect(await eventually(within: .seconds(30)) { timeout() == "3s" })
             cluster.remove(.servicePolicies, namespace: "shop", name: "p")
-            #expect(await eventually { cluster.objects(.virtualServices).isEmpty })
+            #expect(await eventually(within: .seconds(30)) { cluster.objects(.virtualServices).isEmpty })
         }
     }
 
@@ -101,7 +110,7 @@ struct RunningControllersTests {
         split(cluster)
         try await run(cluster) { cluster in
             #expect(
-                await eventually {
+                await eventually(within: .seconds(30)) {
                     cluster.objects(.virtualServices).isEmpty && cluster.objects(.destinationRules).isEmpty
                 })
         }
@@ -124,7 +133,7 @@ struct RunningControllersTests {
         }
         try await run(cluster) { cluster in
             var phases: Set<String> = []
-            let isSettled = await eventually {
+            let isSettled = await eventually(within: .seconds(30)) {
                 let status = cluster.object(.canaries, namespace: "shop", name: "catalog")?.status
                 if let phase = status?["phase"]?.string { phases.insert(phase) }
                 return status?[path: "change", "promoted"] != nil

@@ -18,11 +18,14 @@ struct ServicePolicyTests {
     private var route: KubeObject? { bench.cluster.object(.virtualServices, namespace: "shop", name: "catalog-heddle") }
     private var rule: KubeObject? { bench.cluster.object(.destinationRules, namespace: "shop", name: "catalog-heddle") }
 
-    private func seed(_ name: String = "catalog", service: String = "catalog", _ change: (inout ServicePolicySpec) -> Void) {
+    private func seed(
+        _ name: String = "catalog", service: String = "catalog", _ change: (inout ServicePolicySpec) -> Void
+    ) {
         var spec = ServicePolicySpec(service: service)
         change(&spec)
         bench.cluster.seed(
-            .servicePolicies, ServicePolicy(namespace: "shop", name: name, spec: spec, status: ServicePolicyStatus()).object)
+            .servicePolicies,
+            ServicePolicy(namespace: "shop", name: name, spec: spec, status: ServicePolicyStatus()).object)
     }
 
     @discardableResult

@@ -36,7 +36,9 @@ struct AdmissionTests {
         var containers = pod.spec["containers"]?.array ?? []
         #expect(
             containers[0]["readinessProbe"]
-                == ["httpGet": ["path": "/app-health/app/readyz", "port": 15020, "scheme": "HTTP"], "periodSeconds": 3])
+                == [
+                    "httpGet": ["path": "/app-health/app/readyz", "port": 15020, "scheme": "HTTP"], "periodSeconds": 3,
+                ])
         containers[0]["readinessProbe"] = before.spec["containers"]?[0]?["readinessProbe"]
         rest.spec["containers"] = .array(containers)
         rest.labels = before.labels
@@ -112,7 +114,9 @@ struct AdmissionTests {
         let old = deployment(image: "app:1")
         var new = deployment(image: why == "same template" || why == "restart" ? "app:1" : "app:2")
         let change = ChangeHash.of(template: new.spec["template"] ?? [:])
-        if why == "restart" { new.spec[path: "template", "metadata", "annotations"] = ["heddle.dev/restartedAt": "now"] }
+        if why == "restart" {
+            new.spec[path: "template", "metadata", "annotations"] = ["heddle.dev/restartedAt": "now"]
+        }
         let canary = catalogCanary { status in
             status.change.promoted = ChangeHash.of(template: old.spec["template"] ?? [:])
             if why == "promoting" {
@@ -122,7 +126,9 @@ struct AdmissionTests {
         }
         let webhooks = AdmissionWebhooks.testing(canary: why == "no canary" ? nil : canary)
         let operation = why == "create" ? "CREATE" : "UPDATE"
-        let (_, after) = try await admit(new, old: why == "create" ? nil : old, operation: operation) { webhooks.holdRelease($0) }
+        let (_, after) = try await admit(new, old: why == "create" ? nil : old, operation: operation) {
+            webhooks.holdRelease($0)
+        }
         #expect(after == new)
     }
 

@@ -71,6 +71,7 @@ struct AuthorityKeeperTests {
         spoiled.json["data"] = ["root.pem": "x"]
         cluster.seed(.configMaps, spoiled)
         try await keeper.publishRoot(of: authority, in: "shop")
-        #expect(cluster.object(.configMaps, namespace: "shop", name: "heddle-ca-root")?.json["data"] == map.json["data"])
+        #expect(
+            cluster.object(.configMaps, namespace: "shop", name: "heddle-ca-root")?.json["data"] == map.json["data"])
     }
 }

@@ -15,7 +15,9 @@ struct CertificateSigningTests {
         authority = try CertificateAuthority.selfSigned(trustDomain: "cluster.local", now: now)
     }
 
-    private func signing(_ api: TokenCluster = TokenCluster(), authority other: CertificateAuthority? = nil) -> CertificateSigning {
+    private func signing(_ api: TokenCluster = TokenCluster(), authority other: CertificateAuthority? = nil)
+        -> CertificateSigning
+    {
         CertificateSigning(
             api: api, authority: { [authority] in other ?? authority }, issued: issued, now: { [now] in now })
     }
@@ -25,7 +27,9 @@ struct CertificateSigningTests {
         return ["csr": .string(try CertificateRequest(identity: identity).csrPEM), "ttlSeconds": 3600]
     }
 
-    private func refusal(_ token: String?, _ body: JSONValue, _ signing: CertificateSigning) async -> CertificateSigning.Refusal? {
+    private func refusal(_ token: String?, _ body: JSONValue, _ signing: CertificateSigning) async -> CertificateSigning
+        .Refusal?
+    {
         do throws(CertificateSigning.Refusal) {
             _ = try await signing.sign(token: token, body: body)
             return nil
@@ -48,7 +52,9 @@ struct CertificateSigningTests {
         #expect(issued.notAfter(of: pod) == nil)
         _ = try await signing().sign(token: "catalog-token", body: request())
         #expect(issued.notAfter(of: pod) == now.addingTimeInterval(3600))
-        issued.note(ObjectKey(namespace: "shop", name: "b"), notAfter: now.addingTimeInterval(9000), now: now.addingTimeInterval(7200))
+        issued.note(
+            ObjectKey(namespace: "shop", name: "b"), notAfter: now.addingTimeInterval(9000),
+            now: now.addingTimeInterval(7200))
         #expect(issued.notAfter(of: pod) == nil, "lapsed ones are forgotten")
     }
 
@@ -57,7 +63,9 @@ struct CertificateSigningTests {
         ("other-audience", 401, "another audience"), ("a-person", 403, "only service accounts"),
         ("odd", 403, "only service accounts"),
     ])
-    func `a token that proves no account of the mesh is refused`(token: String?, status: Int, words: String) async throws {
+    func `a token that proves no account of the mesh is refused`(token: String?, status: Int, words: String)
+        async throws
+    {
         let refusal = try #require(await refusal(token, request(), signing()))
         #expect(refusal.status == status)
         #expect(refusal.message.contains(words))
@@ -77,7 +85,8 @@ struct CertificateSigningTests {
     }
 
     @Test func `an authority that has lapsed is not the sender's mistake`() async throws {
-        let old = try CertificateAuthority.selfSigned(trustDomain: "cluster.local", now: now.addingTimeInterval(-4000 * 86_400))
+        let old = try CertificateAuthority.selfSigned(
+            trustDomain: "cluster.local", now: now.addingTimeInterval(-4000 * 86_400))
         #expect(try await refusal("catalog-token", request(), signing(authority: old))?.status == 503)
     }
 }

@@ -31,7 +31,9 @@ struct TokenCluster: ClusterAPI {
         guard request.resource == .tokenReviews else { return try await cluster.perform(request) }
         if isDown { throw APIError(code: 0, reason: "Unknown", message: "connection refused") }
         // As the API server: a token without one of the wanted audiences is not authenticated.
-        guard request.body?[path: "spec", "audiences"] == ["heddle-ca"] else { return ["status": ["authenticated": false]] }
+        guard request.body?[path: "spec", "audiences"] == ["heddle-ca"] else {
+            return ["status": ["authenticated": false]]
+        }
         let token = request.body?[path: "spec", "token"]?.string ?? ""
         return reviews[token] ?? ["status": ["authenticated": false, "error": "invalid bearer token"]]
     }
@@ -43,7 +45,9 @@ struct TokenCluster: ClusterAPI {
 
 extension AdmissionWebhooks {
     /// Namespace `shop` asks for injection, `kube-system` is excluded; `catalog` has a Canary.
-    static func testing(canary: KubeObject? = nil, prepare: @escaping @Sendable (String) async -> Void = { _ in }) -> Self {
+    static func testing(canary: KubeObject? = nil, prepare: @escaping @Sendable (String) async -> Void = { _ in })
+        -> Self
+    {
         AdmissionWebhooks(
             lookups: .init(
                 namespaceLabels: { $0 == "shop" ? ["heddle.dev/inject": "true"] : [:] },

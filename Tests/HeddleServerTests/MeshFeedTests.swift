@@ -33,7 +33,10 @@ struct MeshFeedTests {
         slice.labels = ["kubernetes.io/service-name": "catalog"]
         slice.json["ports"] = [["name": "http", "port": 8080]]
         slice.json["endpoints"] = [
-            ["addresses": ["10.1.0.2"], "conditions": ["ready": true], "targetRef": ["kind": "Pod", "name": "catalog-1"]]
+            [
+                "addresses": ["10.1.0.2"], "conditions": ["ready": true],
+                "targetRef": ["kind": "Pod", "name": "catalog-1"],
+            ]
         ]
         var objects = MeshObjects()
         objects.services = [service("catalog", "10.2.0.1"), service("cart", "10.2.0.2")]
@@ -45,7 +48,8 @@ struct MeshFeedTests {
                 ["destination": ["host": "catalog", "subset": .string(subset)], "weight": .int(weight)]
             }
             route.spec = [
-                "hosts": ["catalog"], "http": [["route": [destination("stable", 100 - weight), destination("canary", weight)]]],
+                "hosts": ["catalog"],
+                "http": [["route": [destination("stable", 100 - weight), destination("canary", weight)]]],
             ]
             var rule = KubeObject(.destinationRules, namespace: "shop", name: "catalog-heddle")
             rule.spec = [
@@ -63,7 +67,8 @@ struct MeshFeedTests {
 
     private func proxy(_ pod: String) -> ProxyIdentity {
         ProxyIdentity(
-            spiffeID: "spiffe://cluster.local/ns/shop/sa/cart", namespace: "shop", serviceAccount: "cart", nodeID: pod, podName: pod)
+            spiffeID: "spiffe://cluster.local/ns/shop/sa/cart", namespace: "shop", serviceAccount: "cart", nodeID: pod,
+            podName: pod)
     }
 
     @Test func `a proxy of a known pod gets the services that it may call`() {

@@ -45,12 +45,16 @@ import Testing
 
     private func secure(_ port: Int, canary: KubeObject? = nil) throws -> some ApplicationProtocol {
         let serving = try authority.serverCertificate(dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"], now: Date())
-        let chain = try NIOSSLCertificate.fromPEMBytes(Array(serving.chainPEM.utf8)).map { NIOSSLCertificateSource.certificate($0) }
+        let chain = try NIOSSLCertificate.fromPEMBytes(Array(serving.chainPEM.utf8)).map {
+            NIOSSLCertificateSource.certificate($0)
+        }
         let key = try NIOSSLPrivateKey(bytes: Array(serving.keyPEM.utf8), format: .pem)
         return try OperatorServer.secure(
             webhooks: .testing(canary: canary),
-            signing: CertificateSigning(api: TokenCluster(), authority: { [authority] in authority }), address: "127.0.0.1",
-            port: port, tls: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)), logger: quiet)
+            signing: CertificateSigning(api: TokenCluster(), authority: { [authority] in authority }),
+            address: "127.0.0.1",
+            port: port, tls: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)),
+            logger: quiet)
     }
 
     private func client<Result>(_ body: (HTTPClient) async throws -> Result) async throws -> Result {
@@ -121,8 +125,10 @@ import Testing
     @Test func `a pod gets its certificate over HTTPS, and only with its token`() async throws {
         try await serve({ try secure($0) }) { port in
             try await client { client in
-                let identity = try SPIFFEIdentity(trustDomain: "cluster.local", namespace: "shop", serviceAccount: "admin")
-                let body = (["csr": .string(try CertificateRequest(identity: identity).csrPEM)] as JSONValue).serializedBytes()
+                let identity = try SPIFFEIdentity(
+                    trustDomain: "cluster.local", namespace: "shop", serviceAccount: "admin")
+                let body = (["csr": .string(try CertificateRequest(identity: identity).csrPEM)] as JSONValue)
+                    .serializedBytes()
                 let (status, answer) = try await post(client, port, "/v1/certificates", body, token: "catalog-token")
                 #expect(status == 200)
                 let chain = try #require(answer["certificateChain"]?.string)

@@ -41,7 +41,7 @@ struct TestSandbox: Sendable {
 
     /// Runs a body against a fresh sandbox.
     static func run(_ namespace: String, _ body: @Sendable @escaping (TestSandbox) async throws -> Void) async throws {
-        let directory = NSTemporaryDirectory() + "heddle-node-tests-\(getpid())"
+        let directory = NSTemporaryDirectory() + "heddle-node-tests-\(UUID().uuidString)"
         var configuration = Sandbox.Configuration(
             directory: directory, images: ["app": NodeTestProcess.python ?? "", "shell": "/bin/sh"])
         configuration.restartBackOff = .milliseconds(300)
@@ -58,6 +58,8 @@ struct TestSandbox: Sendable {
             group.cancelAll()
             while (try? await group.next()) != nil {}
         }
+        let unmount = "grep -o \"$1[^ ]*\" /proc/mounts | sort -r | xargs -r umount -l"
+        _ = try await ChildProcesses().run(["sh", "-c", unmount, "sh", directory])
         try? FileManager.default.removeItem(atPath: directory)
     }
 

@@ -10,7 +10,9 @@ struct InjectionTests {
         return pod
     }
 
-    private func injected(_ pod: KubeObject, _ change: (inout SidecarInjector.Settings) -> Void = { _ in }) -> KubeObject {
+    private func injected(_ pod: KubeObject, _ change: (inout SidecarInjector.Settings) -> Void = { _ in })
+        -> KubeObject
+    {
         var settings = SidecarInjector.Settings()
         change(&settings)
         return SidecarInjector(settings: settings).inject(pod)
@@ -47,7 +49,8 @@ struct InjectionTests {
     }
 
     @Test(arguments: [
-        ("kube-system", InjectionDecision.skip(.excludedNamespace)), ("mine", .skip(.excludedNamespace)), ("shop", .inject),
+        ("kube-system", InjectionDecision.skip(.excludedNamespace)), ("mine", .skip(.excludedNamespace)),
+        ("shop", .inject),
     ])
     func `excluded namespaces are left alone whatever the pod says`(namespace: String, expected: InjectionDecision) {
         var pod = pod(namespace)
@@ -62,12 +65,15 @@ struct InjectionTests {
         #expect(InjectionDecision.decide(pod: pod, namespaceLabels: [:], excludedNamespaces: []) == .skip(.hostNetwork))
     }
 
-    @Test(arguments: [("containers", "istio-proxy"), ("initContainers", "linkerd-proxy"), ("initContainers", "heddle-proxy")])
+    @Test(arguments: [
+        ("containers", "istio-proxy"), ("initContainers", "linkerd-proxy"), ("initContainers", "heddle-proxy"),
+    ])
     func `a pod has one sidecar at most`(list: String, name: String) {
         var pod = pod()
         pod.labels[InjectionDecision.injectKey] = "true"
         pod.spec[list] = .array((pod.spec[list]?.array ?? []) + [["name": .string(name)]])
-        #expect(InjectionDecision.decide(pod: pod, namespaceLabels: [:], excludedNamespaces: []) == .skip(.alreadyInjected))
+        #expect(
+            InjectionDecision.decide(pod: pod, namespaceLabels: [:], excludedNamespaces: []) == .skip(.alreadyInjected))
     }
 
     // MARK: Injector
@@ -101,7 +107,8 @@ struct InjectionTests {
     @Test func `the proxy's token has the mesh's audience and its volumes are all mounted`() throws {
         let pod = injected(pod()) { $0.tokenSeconds = 900 }
         let volumes = try #require(pod.spec["volumes"]?.array)
-        let token = volumes.first { $0["name"] == "heddle-token" }?[path: "projected", "sources"]?[0]?["serviceAccountToken"]
+        let token = volumes.first { $0["name"] == "heddle-token" }?[path: "projected", "sources"]?[0]?[
+            "serviceAccountToken"]
         #expect(token == ["path": "token", "audience": "heddle-ca", "expirationSeconds": 900])
         let mounts = pod.spec["initContainers"]?[1]?["volumeMounts"]?.array?.compactMap { $0["name"]?.string } ?? []
         #expect(Set(mounts) == Set(volumes.compactMap { $0["name"]?.string }))
@@ -144,7 +151,8 @@ struct InjectionTests {
         let container: JSONValue = [
             "name": "app", "ports": [["name": "web", "containerPort": 8080]],
             "readinessProbe": [
-                "httpGet": ["path": "/r", "port": "web", "httpHeaders": [["name": "X", "value": "1"]]], "periodSeconds": 2,
+                "httpGet": ["path": "/r", "port": "web", "httpHeaders": [["name": "X", "value": "1"]]],
+                "periodSeconds": 2,
             ],
             "livenessProbe": ["tcpSocket": ["port": 9090], "timeoutSeconds": 4],
             "startupProbe": ["grpc": ["port": 9000, "service": "health"]],
@@ -159,16 +167,18 @@ struct InjectionTests {
         #expect(
             targets == [
                 "/app-health/app/readyz": [
-                    "timeoutSeconds": 1, "httpGet": ["path": "/r", "port": 8080, "headers": [["name": "X", "value": "1"]]],
+                    "timeoutSeconds": 1,
+                    "httpGet": ["path": "/r", "port": 8080, "headers": [["name": "X", "value": "1"]]],
                 ],
                 "/app-health/app/livez": ["timeoutSeconds": 4, "tcpSocket": ["port": 9090]],
                 "/app-health/app/startupz": ["timeoutSeconds": 1, "grpc": ["port": 9000, "service": "health"]],
             ])
     }
 
-    @Test(arguments: [
-        ["exec": ["command": ["true"]]], ["httpGet": ["path": "/", "port": "nowhere"]], [:],
-    ] as [JSONValue])
+    @Test(
+        arguments: [
+            ["exec": ["command": ["true"]]], ["httpGet": ["path": "/", "port": "nowhere"]], [:],
+        ] as [JSONValue])
     func `a probe that needs no detour, or has no known port, stays`(_ probe: JSONValue) {
         let container: JSONValue = ["name": "app", "readinessProbe": probe]
         let (after, targets) = rewritten(container)
@@ -184,7 +194,8 @@ struct InjectionTests {
     @Test func `the agent is told of every container's probes`() throws {
         var before = pod()
         before.spec["containers"] = [
-            ["name": "a", "readinessProbe": ["tcpSocket": ["port": 1]]], ["name": "b", "livenessProbe": ["tcpSocket": ["port": 2]]],
+            ["name": "a", "readinessProbe": ["tcpSocket": ["port": 1]]],
+            ["name": "b", "livenessProbe": ["tcpSocket": ["port": 2]]],
         ]
         let variables = injected(before).spec["initContainers"]?[1]?["env"]?.array ?? []
         let text = variables.first { $0["name"] == "HEDDLE_APP_PROBES" }?["value"]?.string

@@ -45,7 +45,9 @@ struct ServiceRoutingTests {
 
     @Test(arguments: [(-5, 0), (130, 100)])
     func `a share stays within 0 and 100`(asked: Int, kept: Int) {
-        #expect(ServiceRouting.Split(stableHash: "a", canaryHash: "b", canaryWeightPercent: asked).canaryWeightPercent == kept)
+        #expect(
+            ServiceRouting.Split(stableHash: "a", canaryHash: "b", canaryWeightPercent: asked).canaryWeightPercent
+                == kept)
     }
 
     @Test func `every rule of a policy takes part in the split`() throws {
@@ -53,7 +55,9 @@ struct ServiceRoutingTests {
             service: service,
             policy: policy {
                 $0.timeout = "3s"
-                $0.retries = [RetryPolicy(methods: [.get, .head], attempts: 3), RetryPolicy(methods: [.put], attempts: 1)]
+                $0.retries = [
+                    RetryPolicy(methods: [.get, .head], attempts: 3), RetryPolicy(methods: [.put], attempts: 1),
+                ]
             }, split: split)
         let rules = try #require(routing.route?.rules)
         #expect(rules.count == 3)

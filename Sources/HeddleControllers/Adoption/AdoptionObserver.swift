@@ -33,7 +33,8 @@ package final class AdoptionObserver: Sendable {
     func forget(_ key: ObjectKey) { last.withLock { $0[key] = nil } }
 
     func measure(
-        _ adoption: Adoption, stores: ClusterStores, workloads: [KubeObject], with prometheus: (any PrometheusQuerying)?,
+        _ adoption: Adoption, stores: ClusterStores, workloads: [KubeObject],
+        with prometheus: (any PrometheusQuerying)?,
         now: Date
     ) async -> Measurements {
         let age = min(30, max(1.5, adoption.spec.strict.soak.seconds / 20))
@@ -47,7 +48,8 @@ package final class AdoptionObserver: Sendable {
         }
         let measured: Measurements
         do throws(QueryError) {
-            measured = try await read(adoption, names: WorkloadNames(stores: stores, workloads: workloads), prometheus, now)
+            measured = try await read(
+                adoption, names: WorkloadNames(stores: stores, workloads: workloads), prometheus, now)
         } catch {
             measured = Measurements(metricsProblem: error.description)
         }
@@ -82,14 +84,19 @@ package final class AdoptionObserver: Sendable {
             .compactMap { names.edge($0, namespace: namespace) }
         let outcomes = try await samples(queries.outcomes(namespace: namespace, windowSeconds: recent))
         (measured.errorRatio, measured.connectionFailures) = judge(outcomes, names: names, namespace: namespace)
-        measured.retryAmplification = try await number(queries.retryAmplification(namespace: namespace, windowSeconds: recent))
-            .flatMap { $0.isFinite ? $0 : nil }
+        measured.retryAmplification = try await number(
+            queries.retryAmplification(namespace: namespace, windowSeconds: recent)
+        )
+        .flatMap { $0.isFinite ? $0 : nil }
         measured.tracesReceived = try await number(queries.spansSent(namespace: namespace)).map(whole)
-        measured.proxyMemoryBytes = try await samples(queries.proxyMemory(namespace: namespace)).map(\.value).max().map(whole)
+        measured.proxyMemoryBytes = try await samples(queries.proxyMemory(namespace: namespace)).map(\.value).max().map(
+            whole)
         let source = CumulativeHistogram(
-            try await samples(queries.latencyHistogram(namespace: namespace, reporter: "source", windowSeconds: recent)))
+            try await samples(queries.latencyHistogram(namespace: namespace, reporter: "source", windowSeconds: recent))
+        )
         let destination = CumulativeHistogram(
-            try await samples(queries.latencyHistogram(namespace: namespace, reporter: "destination", windowSeconds: recent)))
+            try await samples(
+                queries.latencyHistogram(namespace: namespace, reporter: "destination", windowSeconds: recent)))
         measured.latencyP99Ms = source?.value(at: 0.99)
         if let source, let destination {
             measured.addedLatencyP50Ms = max(0, source.value(at: 0.5) - destination.value(at: 0.5))
@@ -98,7 +105,9 @@ package final class AdoptionObserver: Sendable {
         return measured
     }
 
-    private func judge(_ outcomes: [PrometheusAnswer.Sample], names: WorkloadNames, namespace: String) -> (Double?, [String: Int]?) {
+    private func judge(_ outcomes: [PrometheusAnswer.Sample], names: WorkloadNames, namespace: String) -> (
+        Double?, [String: Int]?
+    ) {
         guard !outcomes.isEmpty else { return (nil, nil) }
         var total = 0.0
         var failed = 0.0
@@ -109,8 +118,11 @@ package final class AdoptionObserver: Sendable {
             if outcome == .abandoned { continue }
             total += sample.value
             if outcome.isFailure { failed += sample.value }
-            let isRefused = !Set(flags.split(separator: ",").map(String.init)).isDisjoint(with: RequestOutcome.refusedFlags)
-            if isRefused, let workload = names.workload(ofService: sample.labels["destination_service"] ?? "", in: namespace) {
+            let isRefused = !Set(flags.split(separator: ",").map(String.init)).isDisjoint(
+                with: RequestOutcome.refusedFlags)
+            if isRefused,
+                let workload = names.workload(ofService: sample.labels["destination_service"] ?? "", in: namespace)
+            {
                 refused[workload, default: 0] += sample.value
             }
         }
@@ -169,15 +181,19 @@ struct WorkloadNames {
 
     func plaintext(_ sample: PrometheusAnswer.Sample, namespace: String) -> PlaintextObservation? {
         let count = whole(sample.value)
-        guard count > 0, let workload = counted(app: sample.labels["app"] ?? "", namespace: namespace) else { return nil }
+        guard count > 0, let workload = counted(app: sample.labels["app"] ?? "", namespace: namespace) else {
+            return nil
+        }
         let address = sample.labels["source_ip"] ?? ""
         // Pods that ended keep an address that may be another's by now.
         let pod = stores.pods.list().first { pod in
-            pod.status["podIP"]?.string == address && !["Succeeded", "Failed"].contains(pod.status["phase"]?.string ?? "")
+            pod.status["podIP"]?.string == address
+                && !["Succeeded", "Failed"].contains(pod.status["phase"]?.string ?? "")
         }
         let client = pod.map(owner(of:)) ?? address
         return PlaintextObservation(
-            client: client, address: address, workload: workload, port: sample.labels["destination_port"].flatMap { Int($0) },
+            client: client, address: address, workload: workload,
+            port: sample.labels["destination_port"].flatMap { Int($0) },
             count: count)
     }
 

@@ -19,8 +19,10 @@ package struct AdoptionReconciler: Reconciler {
     let now: @Sendable () -> Date
 
     package init(
-        api: any ClusterAPI, stores: ClusterStores, observer: AdoptionObserver, proxies: ProxyView, events: EventRecorder,
-        prometheus: @escaping @Sendable () -> (any PrometheusQuerying)?, now: @escaping @Sendable () -> Date = { Date() }
+        api: any ClusterAPI, stores: ClusterStores, observer: AdoptionObserver, proxies: ProxyView,
+        events: EventRecorder,
+        prometheus: @escaping @Sendable () -> (any PrometheusQuerying)?,
+        now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.api = api
         self.stores = stores
@@ -33,7 +35,9 @@ package struct AdoptionReconciler: Reconciler {
 
     package static func sources(_ stores: ClusterStores) -> [Controller.Source] {
         let adoptions = stores.adoptions
-        @Sendable func all(_ object: KubeObject) -> [ObjectKey] { adoptions.list(namespace: object.namespace).map(\.key) }
+        @Sendable func all(_ object: KubeObject) -> [ObjectKey] {
+            adoptions.list(namespace: object.namespace).map(\.key)
+        }
         return [
             .primary(adoptions), .watching(stores.deployments, all), .watching(stores.pods, all),
             .watching(stores.peerAuthentications, all),
@@ -71,7 +75,8 @@ package struct AdoptionReconciler: Reconciler {
             adoption.spec.selector.matches(deployment.labels) && deployment.labels[HeddleLabel.canary] == nil
                 && !deployment.isBeingDeleted
                 && deployment.spec[path: "template", "metadata", "labels", HeddleLabel.inject]?.string != "false"
-                && deployment.spec[path: "template", "metadata", "annotations", HeddleAnnotation.inject]?.string != "false"
+                && deployment.spec[path: "template", "metadata", "annotations", HeddleAnnotation.inject]?.string
+                    != "false"
         }
         let synced = proxies.syncedPods()
         var input = AdoptionInput(
@@ -143,14 +148,16 @@ package struct AdoptionReconciler: Reconciler {
             else { return }
             try await api.delete(.peerAuthentications, namespace: adoption.namespace, name: name, uid: current.uid)
         case .event(let reason, let isWarning, let message):
-            events.record(isWarning ? .warning : .normal, reason: reason.rawValue, message: message, on: adoption.object)
+            events.record(
+                isWarning ? .warning : .normal, reason: reason.rawValue, message: message, on: adoption.object)
         }
     }
 
     private func report(_ foreign: KubeObject, on adoption: Adoption) {
         events.record(
             .warning, reason: ConditionReason.fieldConflict.rawValue,
-            message: "\(foreign.reference) has the name that Heddle needs, and is not Heddle's. Rename it, or delete it.",
+            message:
+                "\(foreign.reference) has the name that Heddle needs, and is not Heddle's. Rename it, or delete it.",
             on: adoption.object)
     }
 

@@ -18,7 +18,8 @@ package struct CanaryReconciler: Reconciler {
     let now: @Sendable () -> Date
 
     package init(
-        api: any ClusterAPI, stores: ClusterStores, routes: RouteWriter, evidence: EvidenceCollector, proxies: ProxyView,
+        api: any ClusterAPI, stores: ClusterStores, routes: RouteWriter, evidence: EvidenceCollector,
+        proxies: ProxyView,
         events: EventRecorder, prometheus: @escaping @Sendable () -> (any PrometheusQuerying)?,
         now: @escaping @Sendable () -> Date = { Date() }
     ) {
@@ -140,7 +141,8 @@ package struct CanaryReconciler: Reconciler {
             .filter { $0.spec.selector.matches(deployment.labels) }
         if let adoption = adoptions.first {
             guard adoption.status.phase < .traffic else { return nil }
-            return "Adoption \(adoption.name) is in phase \(adoption.status.phase.rawValue): a release needs phase Traffic."
+            return
+                "Adoption \(adoption.name) is in phase \(adoption.status.phase.rawValue): a release needs phase Traffic."
         }
         let pods = stores.pods(of: deployment)
         let bare = pods.filter { $0.labels[HeddleLabel.injected] != "true" }
@@ -158,11 +160,13 @@ package struct CanaryReconciler: Reconciler {
             return "Canary \(first.name) releases Deployment \(deployment.name) already. Delete one of the two."
         }
         if let named, named.labels[HeddleLabel.canary] == nil {
-            return "Deployment \(named.name) is not Heddle's, and a release of \(deployment.name) needs one of that name. "
+            return
+                "Deployment \(named.name) is not Heddle's, and a release of \(deployment.name) needs one of that name. "
                 + "Rename it, or delete it."
         }
         if let owner = deployment.controllerReference {
-            return "Deployment \(deployment.name) is managed by \(owner.kind) \(owner.name), which would undo what a release "
+            return
+                "Deployment \(deployment.name) is managed by \(owner.kind) \(owner.name), which would undo what a release "
                 + "does. Release it there, or remove that owner."
         }
         guard stores.services.get(namespace: canary.namespace, name: canary.spec.service.name) != nil else {
@@ -175,7 +179,8 @@ package struct CanaryReconciler: Reconciler {
 
     private func apply(_ decision: ReleaseDecision, to canary: Canary, facts: Facts) async throws {
         let actions = ReleaseActions(
-            api: api, routes: routes, canary: canary, deployment: facts.deployment, canaryDeployment: facts.canaryDeployment,
+            api: api, routes: routes, canary: canary, deployment: facts.deployment,
+            canaryDeployment: facts.canaryDeployment,
             replicaSets: facts.replicaSets)
         var status = decision.status
         note(facts.routeConflict, in: &status, of: canary)

@@ -37,7 +37,9 @@ package final class EvidenceCollector: Sendable {
     ) async -> Look {
         let service = ServiceID(namespace: canary.namespace, name: canary.spec.service.name)
         var state = memory.withLock { $0[canary.key] } ?? Memory()
-        if let last = state.lastLook, now.timeIntervalSince(last) < canary.spec.analysis.interval.seconds * 0.9 { return Look() }
+        if let last = state.lastLook, now.timeIntervalSince(last) < canary.spec.analysis.interval.seconds * 0.9 {
+            return Look()
+        }
         guard let prometheus else {
             let problem = MetricProblem(.sourceError, "no Prometheus is set: set spec.prometheus.address of the Mesh")
             return Look(metrics: problems(problem, for: canary.spec.analysis.metrics))
@@ -82,7 +84,8 @@ package final class EvidenceCollector: Sendable {
 
     /// Takes in the counters as they were at `last`.
     private func restore(
-        _ state: inout Memory, canary: Canary, service: ServiceID, with prometheus: any PrometheusQuerying, at last: Date
+        _ state: inout Memory, canary: Canary, service: ServiceID, with prometheus: any PrometheusQuerying,
+        at last: Date
     ) async {
         let requests = await read(queries.requests(to: service), with: prometheus, at: last)
         guard case .success(let samples) = requests.samples else { return }
@@ -92,7 +95,8 @@ package final class EvidenceCollector: Sendable {
             guard let bound = metric.latencyBound else { continue }
             let query = queries.latencyBuckets(to: service, boundMilliseconds: bound.seconds * 1000)
             if case .success(let samples) = await read(query, with: prometheus, at: last).samples {
-                _ = state.buckets[metric.name, default: CounterTracker()].observe(samples, at: last.timeIntervalSince1970)
+                _ = state.buckets[metric.name, default: CounterTracker()].observe(
+                    samples, at: last.timeIntervalSince1970)
                 state.bucketsRead[metric.name] = last
             }
         }
@@ -133,7 +137,8 @@ package final class EvidenceCollector: Sendable {
         guard let text = metric.query ?? metric.templateRef.flatMap({ templates($0.name) }) else {
             let name = metric.templateRef?.name ?? ""
             return .problem(
-                MetricProblem(.unusable, "MetricTemplate \(name) does not exist in namespace \(canary.namespace)"), query: nil)
+                MetricProblem(.unusable, "MetricTemplate \(name) does not exist in namespace \(canary.namespace)"),
+                query: nil)
         }
         let query = MetricVariables(
             namespace: canary.namespace, target: canary.spec.targetRef.name, service: canary.spec.service.name,
@@ -176,7 +181,8 @@ package struct MetricVariables: Sendable {
 
     package func expand(_ text: String) -> String {
         let values = [
-            "namespace": namespace, "target": target, "service": service, "interval": interval.description, "track": "canary",
+            "namespace": namespace, "target": target, "service": service, "interval": interval.description,
+            "track": "canary",
         ]
         var result = ""
         var rest = text[...]

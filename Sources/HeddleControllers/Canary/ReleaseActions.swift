@@ -30,7 +30,8 @@ struct ReleaseActions: Sendable {
         case .deleteCanary:
             guard let canaryDeployment, !canaryDeployment.isBeingDeleted else { return }
             try await api.delete(
-                .deployments, namespace: canaryDeployment.namespace, name: canaryDeployment.name, uid: canaryDeployment.uid)
+                .deployments, namespace: canaryDeployment.namespace, name: canaryDeployment.name,
+                uid: canaryDeployment.uid)
         case .setSplit(let split):
             try await routes.write(ServiceRouting(service: service, policy: routes.policy(of: service), split: split))
         case .removeSplit:
@@ -43,7 +44,8 @@ struct ReleaseActions: Sendable {
     private func patchTarget(paused: Bool, heldChange: JSONValue) async throws {
         guard let deployment else { return }
         _ = try await api.patch(
-            .deployments, namespace: deployment.namespace, name: deployment.name, fieldManager: HeddleFieldManager.canary,
+            .deployments, namespace: deployment.namespace, name: deployment.name,
+            fieldManager: HeddleFieldManager.canary,
             [
                 "metadata": [
                     "resourceVersion": .string(deployment.resourceVersion),

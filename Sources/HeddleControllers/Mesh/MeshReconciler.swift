@@ -12,7 +12,8 @@ package struct MeshReconciler: Reconciler {
     let now: @Sendable () -> Date
 
     package init(
-        api: any ClusterAPI, stores: ClusterStores, proxies: ProxyView, authorityNotAfter: @escaping @Sendable () -> Date,
+        api: any ClusterAPI, stores: ClusterStores, proxies: ProxyView,
+        authorityNotAfter: @escaping @Sendable () -> Date,
         now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.api = api

@@ -24,7 +24,9 @@ package struct WebhookTrust: Reconciler {
         var operations: [JSONValue] = []
         for (index, webhook) in (object.json["webhooks"]?.array ?? []).enumerated()
         where webhook[path: "clientConfig", "caBundle"]?.string != bundle {
-            operations.append(["op": "add", "path": .string("/webhooks/\(index)/clientConfig/caBundle"), "value": .string(bundle)])
+            operations.append([
+                "op": "add", "path": .string("/webhooks/\(index)/clientConfig/caBundle"), "value": .string(bundle),
+            ])
         }
         guard !operations.isEmpty else { return .done }
         // The test keeps an index from pointing at another entry after a concurrent change.

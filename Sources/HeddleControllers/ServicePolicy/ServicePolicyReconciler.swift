@@ -27,7 +27,9 @@ package struct ServicePolicyReconciler: Reconciler {
     package static func sources(_ stores: ClusterStores) -> [Controller.Source] {
         let policies = stores.servicePolicies
         // Every write of a route looks at all policies of its namespace: few, and each costs one comparison.
-        @Sendable func all(_ object: KubeObject) -> [ObjectKey] { policies.list(namespace: object.namespace).map(\.key) }
+        @Sendable func all(_ object: KubeObject) -> [ObjectKey] {
+            policies.list(namespace: object.namespace).map(\.key)
+        }
         return [
             .primary(policies), .watching(stores.virtualServices, all), .watching(stores.destinationRules, all),
             .watching(stores.services, all), .watching(policies) { gone in all(gone) },

@@ -93,6 +93,11 @@ package final class ChildProcesses: Sendable {
         return child
     }
 
+    /// Runs `body` while this object starts no process.
+    func whileNoneStarts<Result>(_ body: () -> Result) -> Result {
+        state.withLock { _ in body() }
+    }
+
     /// Kills every process that this object started and that still runs.
     package func killAll() {
         for child in state.withLock({ Array($0.running.values) }) { child.killGroup(SIGKILL) }

@@ -14,10 +14,16 @@ struct Pipe: Sendable {
     var readEnd: Int32
     var writeEnd: Int32
 
-    init() throws(SpawnError) {
+    /// - Parameter processes: starts no process meanwhile, so that none inherits an end before it closes on exec: a reader
+    ///   would wait for as long as that process lives.
+    init(beside processes: ChildProcesses) throws(SpawnError) {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw SpawnError(program: "pipe", code: errno) }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        let code: Int32 = processes.whileNoneStarts {
+            guard pipe(&ends) == 0 else { return errno }
+            for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+            return 0
+        }
+        guard code == 0 else { throw SpawnError(program: "pipe", code: code) }
         (readEnd, writeEnd) = (ends[0], ends[1])
     }
 }
@@ -76,11 +82,11 @@ extension ChildProcesses {
         _ arguments: [String], input: String = "", environment: [String: String]? = nil,
         timeout: Duration = .seconds(30)
     ) async throws(SpawnError) -> CommandResult {
-        let output = try Pipe()
+        let output = try Pipe(beside: self)
         var descriptors: [Int32: Int32] = [1: output.writeEnd, 2: output.writeEnd]
         var file: Int32 = -1
         if !input.isEmpty {
-            file = try Self.temporaryFile(input)
+            file = try temporaryFile(input)
             descriptors[0] = file
         }
         defer { if file >= 0 { close(file) } }
@@ -120,12 +126,15 @@ extension ChildProcesses {
     }
 
     /// An unnamed file with this text, to be read from its start.
-    private static func temporaryFile(_ text: String) throws(SpawnError) -> Int32 {
+    private func temporaryFile(_ text: String) throws(SpawnError) -> Int32 {
         var template = Array("/tmp/heddle-input-XXXXXX".utf8CString)
-        let descriptor = mkstemp(&template)
+        let descriptor = whileNoneStarts {
+            let descriptor = mkstemp(&template)
+            if descriptor >= 0 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+            return descriptor
+        }
         guard descriptor >= 0 else { throw SpawnError(program: "mkstemp", code: errno) }
         unlink(template)
-        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         let bytes = Array(text.utf8)
         var written = 0
         while written < bytes.count {

@@ -72,7 +72,7 @@ struct ContainerLauncher: Sendable {
         ).resolve(base: baseEnvironment(container))
         let command = written.map { ContainerEnvironment.expand($0, with: environment) }
         let script = try setUp(container, command: command)
-        let started = try Pipe()
+        let started = try Pipe(beside: processes)
         defer { close(started.writeEnd) }
         var arguments: [String] = []
         if let namespace = place.networkNamespace { arguments += [tools.nsenter, "--net=\(namespace)", "--"] }

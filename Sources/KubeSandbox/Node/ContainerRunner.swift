@@ -104,7 +104,7 @@ final class ContainerRunner: Sendable {
 
     private func launch() throws -> LaunchedContainer {
         let log = try worker.beginLog(of: spec)
-        let (stdout, stderr) = (try Pipe(), try Pipe())
+        let (stdout, stderr) = (try Pipe(beside: node.processes), try Pipe(beside: node.processes))
         defer {
             close(stdout.writeEnd)
             close(stderr.writeEnd)

@@ -89,7 +89,8 @@ package enum IstioDestinationRule {
         func duration(_ value: JSONValue?, _ field: String) -> Double? {
             guard let text = value?.string else { return nil }
             if let duration = GoDuration(text) { return duration.seconds }
-            problems.append(FieldError(path: "\(path).\(field)", message: "'\(text)' is not a duration; write e.g. 30s"))
+            problems.append(
+                FieldError(path: "\(path).\(field)", message: "'\(text)' is not a duration; write e.g. 30s"))
             return nil
         }
         var policy = TrafficPolicy()
@@ -108,7 +109,8 @@ package enum IstioDestinationRule {
         if let pool = json["connectionPool"] {
             policy.connectionPool = ConnectionPool(
                 maxConnections: pool[path: "tcp", "maxConnections"]?.int,
-                connectTimeoutSeconds: duration(pool[path: "tcp", "connectTimeout"], "connectionPool.tcp.connectTimeout"),
+                connectTimeoutSeconds: duration(
+                    pool[path: "tcp", "connectTimeout"], "connectionPool.tcp.connectTimeout"),
                 maxPendingRequests: pool[path: "http", "http1MaxPendingRequests"]?.int,
                 maxRequests: pool[path: "http", "http2MaxRequests"]?.int,
                 maxRequestsPerConnection: pool[path: "http", "maxRequestsPerConnection"]?.int,
@@ -119,14 +121,17 @@ package enum IstioDestinationRule {
                 problems.append(
                     FieldError(
                         path: "\(path).outlierDetection.consecutiveErrors",
-                        message: "Istio ignores this old name; write consecutive5xxErrors (it is read with that meaning here)"))
+                        message:
+                            "Istio ignores this old name; write consecutive5xxErrors (it is read with that meaning here)"
+                    ))
             }
             policy.outlierDetection = OutlierDetection(
                 consecutive5xxErrors: outlier["consecutive5xxErrors"]?.int ?? outlier["consecutiveErrors"]?.int,
                 consecutiveGatewayErrors: outlier["consecutiveGatewayErrors"]?.int,
                 intervalSeconds: duration(outlier["interval"], "outlierDetection.interval"),
                 baseEjectionSeconds: duration(outlier["baseEjectionTime"], "outlierDetection.baseEjectionTime"),
-                maxEjectionPercent: outlier["maxEjectionPercent"]?.int, minHealthPercent: outlier["minHealthPercent"]?.int)
+                maxEjectionPercent: outlier["maxEjectionPercent"]?.int,
+                minHealthPercent: outlier["minHealthPercent"]?.int)
         }
         switch json[path: "tls", "mode"]?.string {
         case nil: break
@@ -134,7 +139,8 @@ package enum IstioDestinationRule {
         case "ISTIO_MUTUAL": policy.tls = .istioMutual
         case let mode?:
             problems.append(
-                FieldError(path: "\(path).tls.mode", message: "\(mode) is not supported yet; DISABLE and ISTIO_MUTUAL are"))
+                FieldError(
+                    path: "\(path).tls.mode", message: "\(mode) is not supported yet; DISABLE and ISTIO_MUTUAL are"))
         }
         return policy
     }

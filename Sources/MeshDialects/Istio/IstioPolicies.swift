@@ -8,7 +8,8 @@ package enum IstioPeerAuthentication {
         func mode(_ value: JSONValue?, _ field: String) -> MTLSMode? {
             guard let text = value?.string, text != "UNSET" else { return nil }
             if let mode = MTLSMode(rawValue: text) { return mode }
-            problems.append(FieldError(path: field, message: "'\(text)' is not one of STRICT, PERMISSIVE, DISABLE, UNSET"))
+            problems.append(
+                FieldError(path: field, message: "'\(text)' is not one of STRICT, PERMISSIVE, DISABLE, UNSET"))
             return nil
         }
         let selector = object.spec[path: "selector", "matchLabels"]?.stringMap
@@ -22,23 +23,28 @@ package enum IstioPeerAuthentication {
             ports[number] = mode(setting["mode"], field + ".mode")
         }
         if !ports.isEmpty, selector == nil {
-            problems.append(FieldError(path: "spec.portLevelMtls", message: "is ignored without a selector; add spec.selector"))
+            problems.append(
+                FieldError(path: "spec.portLevelMtls", message: "is ignored without a selector; add spec.selector"))
         }
         return Reading(
             PeerPolicy(
                 source: object.reference, namespace: object.namespace,
-                selector: selector?.isEmpty == true ? nil : selector, mode: mode(object.spec[path: "mtls", "mode"], "spec.mtls.mode"),
+                selector: selector?.isEmpty == true ? nil : selector,
+                mode: mode(object.spec[path: "mtls", "mode"], "spec.mtls.mode"),
                 portModes: ports, createdAt: object.json[path: "metadata", "creationTimestamp"]?.string ?? ""),
             problems: problems)
     }
 
-    package static func spec(selector: [String: String]?, mode: MTLSMode?, portModes: [Int: MTLSMode] = [:]) -> JSONValue {
+    package static func spec(selector: [String: String]?, mode: MTLSMode?, portModes: [Int: MTLSMode] = [:])
+        -> JSONValue
+    {
         var spec: JSONValue = [:]
         if let selector { spec["selector"] = ["matchLabels": JSONValue(selector)] }
         if let mode { spec["mtls"] = ["mode": .string(mode.rawValue)] }
         if !portModes.isEmpty {
             spec["portLevelMtls"] = .object(
-                Dictionary(uniqueKeysWithValues: portModes.map { (String($0.key), ["mode": .string($0.value.rawValue)]) }))
+                Dictionary(
+                    uniqueKeysWithValues: portModes.map { (String($0.key), ["mode": .string($0.value.rawValue)]) }))
         }
         return spec
     }
@@ -55,18 +61,21 @@ package enum IstioTelemetry {
                 tags[name] = literal
             } else {
                 problems.append(
-                    FieldError(path: "spec.tracing[0].customTags.\(name)", message: "only literal tags are supported yet"))
+                    FieldError(
+                        path: "spec.tracing[0].customTags.\(name)", message: "only literal tags are supported yet"))
             }
         }
         let percent = tracing["randomSamplingPercentage"]?.double
         if let percent, !(0...100).contains(percent) {
             problems.append(
-                FieldError(path: "spec.tracing[0].randomSamplingPercentage", message: "must be 0 to 100 (1.0 is one percent)"))
+                FieldError(
+                    path: "spec.tracing[0].randomSamplingPercentage", message: "must be 0 to 100 (1.0 is one percent)"))
         }
         return Reading(
             TelemetryPolicy(
                 source: object.reference, namespace: object.namespace,
-                selector: object.spec[path: "selector", "matchLabels"]?.stringMap, samplingPercent: percent.map { min(max($0, 0), 100) },
+                selector: object.spec[path: "selector", "matchLabels"]?.stringMap,
+                samplingPercent: percent.map { min(max($0, 0), 100) },
                 disablesTracing: tracing["disableSpanReporting"]?.bool ?? false, tags: tags),
             problems: problems)
     }
@@ -78,7 +87,8 @@ package enum IstioSidecar {
         let hosts = (object.spec["egress"]?.array ?? []).flatMap { $0["hosts"]?.array?.compactMap(\.string) ?? [] }
         guard !hosts.isEmpty else { return Reading(nil) }
         let problems = hosts.enumerated().filter { !$0.element.contains("/") }.map {
-            FieldError(path: "spec.egress[0].hosts[\($0.offset)]", message: "'\($0.element)' must be namespace/host, e.g. ./*")
+            FieldError(
+                path: "spec.egress[0].hosts[\($0.offset)]", message: "'\($0.element)' must be namespace/host, e.g. ./*")
         }
         return Reading(
             EgressScope(

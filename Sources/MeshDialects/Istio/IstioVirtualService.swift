@@ -18,11 +18,15 @@ package enum IstioVirtualService {
                 problems.append(
                     FieldError(
                         path: "spec.hosts[\(index)]",
-                        message: "'\(host.string ?? "")' is not a service of the cluster; sidecars route only services"))
+                        message: "'\(host.string ?? "")' is not a service of the cluster; sidecars route only services")
+                )
             }
         }
         for part in ["tcp", "tls"] where spec[part]?.array?.isEmpty == false {
-            problems.append(FieldError(path: "spec.\(part)", message: "is not supported yet; connections take the service's default route"))
+            problems.append(
+                FieldError(
+                    path: "spec.\(part)", message: "is not supported yet; connections take the service's default route")
+            )
         }
         var rules: [RouteRule] = []
         for (index, http) in (spec["http"]?.array ?? []).enumerated() {
@@ -64,7 +68,9 @@ package enum IstioVirtualService {
         }
         if !rule.mirrors.isEmpty {
             http["mirrors"] = .array(
-                rule.mirrors.map { ["destination": write($0.destination), "percentage": ["value": .double($0.percent)]] })
+                rule.mirrors.map {
+                    ["destination": write($0.destination), "percentage": ["value": .double($0.percent)]]
+                })
         }
         return http
     }
@@ -221,8 +227,11 @@ private struct RuleReader {
         }
         var mirrors: [Mirror] = []
         for (index, mirror) in all.enumerated() {
-            guard let destination = destination(mirror["destination"], "mirrors[\(index)].destination") else { continue }
-            mirrors.append(Mirror(destination: destination, percent: mirror[path: "percentage", "value"]?.double ?? 100))
+            guard let destination = destination(mirror["destination"], "mirrors[\(index)].destination") else {
+                continue
+            }
+            mirrors.append(
+                Mirror(destination: destination, percent: mirror[path: "percentage", "value"]?.double ?? 100))
         }
         return mirrors
     }

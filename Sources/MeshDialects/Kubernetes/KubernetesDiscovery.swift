@@ -24,7 +24,9 @@ package enum KubernetesDiscovery {
 
     /// A pod as a workload; its ports are those that its containers declare. Services add theirs: `endpoints`.
     package static func workload(_ pod: KubeObject) -> WorkloadInstance? {
-        guard let address = pod.status["podIP"]?.string, !address.isEmpty, pod.spec["hostNetwork"]?.bool != true else { return nil }
+        guard let address = pod.status["podIP"]?.string, !address.isEmpty, pod.spec["hostNetwork"]?.bool != true else {
+            return nil
+        }
         guard !["Succeeded", "Failed"].contains(pod.status["phase"]?.string ?? "") else { return nil }
         var ports: [WorkloadPort] = []
         for container in pod.spec["containers"]?.array ?? [] {
@@ -33,7 +35,8 @@ package enum KubernetesDiscovery {
                 ports.append(
                     WorkloadPort(
                         number: number,
-                        protocol: PortProtocol(appProtocol: port["appProtocol"]?.string, portName: port["name"]?.string)))
+                        protocol: PortProtocol(appProtocol: port["appProtocol"]?.string, portName: port["name"]?.string)
+                    ))
             }
         }
         return WorkloadInstance(

@@ -42,7 +42,8 @@ extension MeshSnapshot {
             slices[ServiceID(namespace: slice.namespace, name: name), default: []].append(slice)
         }
         for (id, service) in snapshot.services {
-            snapshot.endpoints[id] = KubernetesDiscovery.endpoints(of: service, slices: slices[id] ?? [], workloads: workloads)
+            snapshot.endpoints[id] = KubernetesDiscovery.endpoints(
+                of: service, slices: slices[id] ?? [], workloads: workloads)
         }
         KubernetesDiscovery.addServicePorts(to: &workloads, services: snapshot.services, endpoints: snapshot.endpoints)
 

@@ -27,7 +27,9 @@ package enum InjectionDecision: Sendable, Hashable {
     private static let foreignSidecars: Set<String> = ["istio-proxy", "linkerd-proxy", "consul-dataplane"]
 
     /// The pod's label beats its annotation, and both beat the namespace's label.
-    package static func decide(pod: KubeObject, namespaceLabels: [String: String], excludedNamespaces: Set<String>) -> Self {
+    package static func decide(pod: KubeObject, namespaceLabels: [String: String], excludedNamespaces: Set<String>)
+        -> Self
+    {
         if systemNamespaces.union(excludedNamespaces).contains(pod.namespace) { return .skip(.excludedNamespace) }
         if pod.spec["hostNetwork"]?.bool == true { return .skip(.hostNetwork) }
         let containers = (pod.spec["containers"]?.array ?? []) + (pod.spec["initContainers"]?.array ?? [])

@@ -44,12 +44,14 @@ package struct SidecarInjector: Sendable {
         let initContainers = (spec["initContainers"]?.array ?? []).map { container in
             container["restartPolicy"]?.string == "Always" ? probes.rewrite(container) : container
         }
-        spec["initContainers"] = .array([captureContainer, proxyContainer(pod: pod, probes: probes.targets)] + initContainers)
+        spec["initContainers"] = .array(
+            [captureContainer, proxyContainer(pod: pod, probes: probes.targets)] + initContainers)
         spec["volumes"] = .array((spec["volumes"]?.array ?? []) + volumes)
         pod.spec = spec
         pod.labels[Self.injectedLabel] = "true"
         let status: JSONValue = [
-            "initContainers": [.string(Self.initContainer), .string(Self.proxyContainer)], "image": .string(settings.image),
+            "initContainers": [.string(Self.initContainer), .string(Self.proxyContainer)],
+            "image": .string(settings.image),
             "volumes": .array(volumes.compactMap { $0["name"] }),
         ]
         pod.annotations[Self.statusAnnotation] = status.serialized()
@@ -62,7 +64,8 @@ package struct SidecarInjector: Sendable {
             [
                 "securityContext": [
                     "runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": false, "readOnlyRootFilesystem": true,
-                    "allowPrivilegeEscalation": false, "capabilities": ["drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]],
+                    "allowPrivilegeEscalation": false,
+                    "capabilities": ["drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]],
                 ],
                 "resources": ["requests": ["cpu": "10m", "memory": "16Mi"], "limits": ["memory": "64Mi"]],
             ])
@@ -139,5 +142,7 @@ package struct SidecarInjector: Sendable {
         ["name": .string(name), "valueFrom": ["fieldRef": ["fieldPath": .string(path)]]]
     }
 
-    private func value(_ name: String, _ value: String) -> JSONValue { ["name": .string(name), "value": .string(value)] }
+    private func value(_ name: String, _ value: String) -> JSONValue {
+        ["name": .string(name), "value": .string(value)]
+    }
 }

@@ -54,7 +54,8 @@ package struct ServiceRouting: Sendable, Hashable {
                     retries: retries.isEmpty ? nil : MeshModel.RetryPolicy(attempts: 0)))
         }
         return TrafficRoute(
-            source: "VirtualService \(service.namespace)/\(service.name)", namespace: service.namespace, services: [service],
+            source: "VirtualService \(service.namespace)/\(service.name)", namespace: service.namespace,
+            services: [service],
             rules: rules)
     }
 
@@ -78,9 +79,11 @@ package struct ServiceRouting: Sendable, Hashable {
         guard let split else { return [WeightedDestination(destination: Destination(service: service), weight: 100)] }
         return [
             WeightedDestination(
-                destination: Destination(service: service, subset: Self.stableSubset), weight: 100 - split.canaryWeightPercent),
+                destination: Destination(service: service, subset: Self.stableSubset),
+                weight: 100 - split.canaryWeightPercent),
             WeightedDestination(
-                destination: Destination(service: service, subset: Self.canarySubset), weight: split.canaryWeightPercent),
+                destination: Destination(service: service, subset: Self.canarySubset), weight: split.canaryWeightPercent
+            ),
         ]
     }
 
@@ -119,7 +122,9 @@ extension ServiceRouting.Split {
     /// Reads the split back from a route that Heddle wrote: the canary's share in percent. Nil when it splits nothing.
     package static func canaryWeight(in route: TrafficRoute) -> Int? {
         for rule in route.rules {
-            let weights = rule.destinations.reduce(into: [String: Int]()) { $0[$1.destination.subset ?? "", default: 0] += $1.weight }
+            let weights = rule.destinations.reduce(into: [String: Int]()) {
+                $0[$1.destination.subset ?? "", default: 0] += $1.weight
+            }
             let canary = weights[ServiceRouting.canarySubset]
             let stable = weights[ServiceRouting.stableSubset]
             guard canary != nil || stable != nil else { continue }

@@ -41,7 +41,9 @@ final class DemoCluster: Sendable {
         if exit == nil { child.killGroup(SIGKILL) }
         let output = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
         guard !failing || exit?.code == 0 else {
-            throw DemoFailure("`\(command.map { $0.split(separator: "/").last.map(String.init) ?? $0 }.joined(separator: " "))` failed: \(output)")
+            throw DemoFailure(
+                "`\(command.map { $0.split(separator: "/").last.map(String.init) ?? $0 }.joined(separator: " "))` failed: \(output)"
+            )
         }
         return exit?.code == 0 ? output : "exit \(exit?.code ?? -1): \(output)"
     }
@@ -50,7 +52,9 @@ final class DemoCluster: Sendable {
     @discardableResult
     func start(_ command: [String], log name: String) throws -> ChildProcess {
         let path = "\(directory)/\(name).log"
-        if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+        if !FileManager.default.fileExists(atPath: path) {
+            _ = FileManager.default.createFile(atPath: path, contents: nil)
+        }
         let file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         defer { close(file) }
         return try sandbox.processes.spawn(command, environment: environment, descriptors: [1: file, 2: file])
@@ -84,7 +88,10 @@ final class DemoCluster: Sendable {
 
     func startOperator() throws {
         let child = try start(
-            [programs.operatorPath, "--proxy-image", "heddle-agent:demo", "--identity", "demo", "--kubeconfig", sandbox.innerKubeconfig],
+            [
+                programs.operatorPath, "--proxy-image", "heddle-agent:demo", "--identity", "demo", "--kubeconfig",
+                sandbox.innerKubeconfig,
+            ],
             log: "operator")
         operatorProcess.withLock { $0 = child }
     }
@@ -137,8 +144,12 @@ final class DemoCluster: Sendable {
         try LoadReport.decode(try await get("http://\(try await podIP(app: "load")):8081/report").body)
     }
 
-    func adoption() async throws -> Adoption { try Adoption(try await api.get(.adoptions, namespace: "shop", name: "shop")) }
-    func canary() async throws -> Canary { try Canary(try await api.get(.canaries, namespace: "shop", name: "catalog")) }
+    func adoption() async throws -> Adoption {
+        try Adoption(try await api.get(.adoptions, namespace: "shop", name: "shop"))
+    }
+    func canary() async throws -> Canary {
+        try Canary(try await api.get(.canaries, namespace: "shop", name: "catalog"))
+    }
 
     /// One request from inside a pod's network, as its application would make it; true when it succeeded.
     func call(_ url: String, from app: String) async throws -> (succeeded: Bool, output: String) {

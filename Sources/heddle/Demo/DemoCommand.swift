@@ -12,13 +12,16 @@ struct DemoCommand: AsyncParsableCommand {
     @Flag(help: "Leave everything running at the end, and say how to look at it.") var keep = false
     @Option(help: "Where kubeconfig, logs and volumes go.") var dir = "/tmp/heddle-demo"
     @Option(help: "The checkout, for manifests and examples.") var source = "."
-    @Option(help: "Stop after this part: setup, observe, strict, resilience or traffic.") var until: Story.Part = .traffic
+    @Option(help: "Stop after this part: setup, observe, strict, resilience or traffic.") var until: Story.Part =
+        .traffic
 
     func run() async throws {
         let programs = try DemoPrograms.find(source: source)
         let directory = URL(fileURLWithPath: dir).standardizedFileURL.path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        for log in ["operator.log", "prometheus.log"] { try? FileManager.default.removeItem(atPath: "\(directory)/\(log)") }
+        for log in ["operator.log", "prometheus.log"] {
+            try? FileManager.default.removeItem(atPath: "\(directory)/\(log)")
+        }
         let prometheus = SandboxNamespace.Publication(hostPort: 0, host: DemoCluster.nodeAddress, port: 9090)
         // Outside, this does not return.
         let inside = try SandboxNamespace.enter(publishing: [prometheus], apiPort: 0, directory: directory)
@@ -57,8 +60,12 @@ struct DemoCommand: AsyncParsableCommand {
                 narrator.say("")
                 narrator.say("Everything keeps running until Ctrl-C. In another terminal:")
                 narrator.say("  export KUBECONFIG=\(sandbox.kubeconfig)")
-                narrator.say("  kubectl get pods -A;  .build/debug/heddle status;  .build/debug/heddle explain -n shop canary/catalog")
-                narrator.say("  .build/debug/heddle sandbox exec --dir \(directory) -- curl -s 'http://\(DemoCluster.nodeAddress):9090/api/v1/query?query=up'")
+                narrator.say(
+                    "  kubectl get pods -A;  .build/debug/heddle status;  .build/debug/heddle explain -n shop canary/catalog"
+                )
+                narrator.say(
+                    "  .build/debug/heddle sandbox exec --dir \(directory) -- curl -s 'http://\(DemoCluster.nodeAddress):9090/api/v1/query?query=up'"
+                )
                 try await Task.sleep(for: .seconds(1 << 30))
             }
             return holds ? 0 : 1
@@ -82,22 +89,30 @@ struct DemoPrograms: Sendable {
 
     static func find(source: String) throws -> DemoPrograms {
         let source = URL(fileURLWithPath: source).standardizedFileURL.path
-        let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().path
+        let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+            .path
         let environment = ProcessInfo.processInfo.environment
         let cache = environment["HEDDLE_CACHE"] ?? (environment["HOME"] ?? "/root") + "/.cache/heddle"
-        let search = [cache + "/bin"] + (environment["PATH"] ?? "").split(separator: ":").map(String.init) + ["/usr/sbin"]
+        let search =
+            [cache + "/bin"] + (environment["PATH"] ?? "").split(separator: ":").map(String.init) + ["/usr/sbin"]
         func program(_ name: String, in folders: [String]) throws -> String {
             for folder in folders where FileManager.default.isExecutableFile(atPath: "\(folder)/\(name)") {
                 return "\(folder)/\(name)"
             }
-            throw ValidationError("\(name) is not here; `make setup` installs it, `make build` builds Heddle's own programs")
+            throw ValidationError(
+                "\(name) is not here; `make setup` installs it, `make build` builds Heddle's own programs")
         }
         return DemoPrograms(
             source: source,
             images: [
                 "heddle-sample": try program("heddle-sample", in: [own]),
                 "heddle-agent": try program("heddle-agent", in: [own]),
-                "envoy": try program("envoy", in: [environment["HEDDLE_ENVOY"].map { URL(fileURLWithPath: $0).deletingLastPathComponent().path } ?? cache + "/envoy"] + search),
+                "envoy": try program(
+                    "envoy",
+                    in: [
+                        environment["HEDDLE_ENVOY"].map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }
+                            ?? cache + "/envoy"
+                    ] + search),
             ],
             operatorPath: try program("heddle-operator", in: [own]), prometheus: try program("prometheus", in: search),
             kubectl: try program("kubectl", in: search))

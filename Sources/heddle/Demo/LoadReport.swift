@@ -23,7 +23,9 @@ struct LoadReport: Decodable, Sendable {
             if let number = try? container.decode(Double.self) { return Date(timeIntervalSinceReferenceDate: number) }
             let text = try container.decode(String.self)
             let fractional = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
-            if let date = (try? Date(text, strategy: fractional)) ?? (try? Date(text, strategy: .iso8601)) { return date }
+            if let date = (try? Date(text, strategy: fractional)) ?? (try? Date(text, strategy: .iso8601)) {
+                return date
+            }
             throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(text) is not a time")
         }
         return try decoder.decode(LoadReport.self, from: data)

@@ -8,7 +8,9 @@ final class Narrator: Sendable {
 
     func heading(_ text: String) {
         clear()
-        write("\n" + paint("1", "== \(text) ") + paint("2", String(repeating: "=", count: max(3, 92 - text.count))) + "\n")
+        write(
+            "\n" + paint("1", "== \(text) ") + paint("2", String(repeating: "=", count: max(3, 92 - text.count))) + "\n"
+        )
     }
 
     func say(_ text: String) {

@@ -21,7 +21,9 @@ extension Story {
         var delivered: [Int: Double] = [:]
         var isKilled = false
         let done = try await follow(seconds: 180) { status in
-            if status.phase == .progressing, let observed = status.observedWeightPercent, status.desiredWeightPercent > 0 {
+            if status.phase == .progressing, let observed = status.observedWeightPercent,
+                status.desiredWeightPercent > 0
+            {
                 // The last measurement of a step is the one over all of its requests.
                 delivered[status.desiredWeightPercent] = observed
             }
@@ -36,12 +38,14 @@ extension Story {
             "release one: \(done.status.phase.rawValue). v2 answered \(after.answered(by: "catalog=v2")) requests, "
                 + "success \(percent(after.successRatio(since: before)))")
         promises.add(
-            "The good release is promoted", measured: done.status.phase.rawValue, holds: done.status.phase == .succeeded)
+            "The good release is promoted", measured: done.status.phase.rawValue, holds: done.status.phase == .succeeded
+        )
         let shares = delivered.sorted { $0.key < $1.key }
         promises.add(
             "Envoy delivers the weights that are asked for",
             measured: shares.map { String(format: "%d %% -> %.1f %%", $0.key, $0.value) }.joined(separator: ", "),
-            holds: Set([5, 25, 50]).isSubset(of: delivered.keys) && shares.allSatisfy { abs($0.value - Double($0.key)) < 8 })
+            holds: Set([5, 25, 50]).isSubset(of: delivered.keys)
+                && shares.allSatisfy { abs($0.value - Double($0.key)) < 8 })
         promises.add(
             "The operator, killed at 25 %, goes on where it was",
             measured: done.status.startedAt.map { "one run, started once: \($0)" } ?? "no run",
@@ -61,7 +65,9 @@ extension Story {
         try await Task.sleep(for: .seconds(4))
         let after = try await cluster.loadReport()
         try cluster.startOperator()
-        narrator.step("the operator is started again; \(after.ok - before.ok) requests were answered meanwhile, \(after.failed - before.failed) failed")
+        narrator.step(
+            "the operator is started again; \(after.ok - before.ok) requests were answered meanwhile, \(after.failed - before.failed) failed"
+        )
     }
 
     private func badRelease() async throws {
@@ -80,14 +86,16 @@ extension Story {
         let reaction = firstBad.flatMap { first in zeroAt.map { $0.timeIntervalSince(first) } }
         let metrics = Set(done.spec.analysis.metrics.map(\.name))
         let deciding = done.status.decisions.last { $0.verdict == .fail && metrics.contains($0.metric) }
-        narrator.good("release two: \(done.status.phase.rawValue). \(deciding.map { "\($0.metric): \($0.rule)" } ?? "")")
+        narrator.good(
+            "release two: \(done.status.phase.rawValue). \(deciding.map { "\($0.metric): \($0.rule)" } ?? "")")
         promises.add(
             "The bad release is rolled back by evidence",
             measured: "\(done.status.phase.rawValue) on \(deciding?.metric ?? "no metric")",
             holds: done.status.phase == .rolledBack && deciding != nil)
         promises.note(
             "First failed response to 0 %",
-            measured: reaction.map { String(format: "%.1f s", max(0, $0)) } ?? "decided before a request failed (by latency)")
+            measured: reaction.map { String(format: "%.1f s", max(0, $0)) }
+                ?? "decided before a request failed (by latency)")
         let deployment = try await cluster.api.get(.deployments, namespace: "shop", name: "catalog")
         let versions = try await measure(seconds: 4)
         let leaked = versions.after.answered(by: "catalog=v3") - versions.before.answered(by: "catalog=v3")
@@ -102,8 +110,11 @@ extension Story {
     /// A user's change of the Deployment: another version, in its arguments and environment.
     private func release(version: String, environment: [String]) async throws {
         let deployment = try await cluster.api.get(.deployments, namespace: "shop", name: "catalog")
-        var arguments = deployment.spec[path: "template", "spec", "containers"]?[0]?["args"]?.array?.compactMap(\.string) ?? []
-        guard let index = arguments.firstIndex(of: "--version") else { throw DemoFailure("catalog has no --version argument") }
+        var arguments =
+            deployment.spec[path: "template", "spec", "containers"]?[0]?["args"]?.array?.compactMap(\.string) ?? []
+        guard let index = arguments.firstIndex(of: "--version") else {
+            throw DemoFailure("catalog has no --version argument")
+        }
         arguments[index + 1] = version
         var container: JSONValue = ["name": "catalog", "args": JSONValue(arguments)]
         container["env"] = .array(

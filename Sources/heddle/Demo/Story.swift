@@ -54,7 +54,8 @@ final class Story {
         var last = ""
         return try await wait(what, seconds: seconds) {
             let adoption = try await cluster.adoption()
-            let line = "\(adoption.status.phase.rawValue), \(adoption.status.state.rawValue): \(adoption.status.message ?? "")"
+            let line =
+                "\(adoption.status.phase.rawValue), \(adoption.status.state.rawValue): \(adoption.status.message ?? "")"
             // A line is new when more than its numbers changed.
             let words = line.filter { !$0.isNumber }
             if words != last, adoption.status.phase != .pending {
@@ -88,15 +89,27 @@ final class Story {
         narrator.step("heddle-operator runs as a process of its own; it knows a kubeconfig and nothing of the sandbox")
         _ = try await wait("the webhooks trust the operator", seconds: 15) {
             let hook = try await cluster.api.get(.mutatingWebhookConfigurations, name: HeddleOperator.injectorWebhook)
-            return hook.json["webhooks"]?.array?.allSatisfy { $0[path: "clientConfig", "caBundle"]?.string != nil } == true
+            return hook.json["webhooks"]?.array?.allSatisfy { $0[path: "clientConfig", "caBundle"]?.string != nil }
+                == true
                 ? true : nil
         }
         try await cluster.kubectl("apply", "-k", "\(source)/Examples/shop")
         try await available(seconds: 60)
-        narrator.step("the shop runs: storefront -> catalog, cart, checkout; checkout -> payment, cart; 40 requests a second come in")
+        narrator.step(
+            "the shop runs: storefront -> catalog, cart, checkout; checkout -> payment, cart; 40 requests a second come in"
+        )
+        // Counting starts here: the visitors came while the shop still opened.
+        let load = try await cluster.podIP(app: "load")
+        _ = try await cluster.get("http://\(load):8081/reset")
         let (_, after) = try await measure(seconds: 8)
+        guard after.ok > 0, after.failed == 0 else {
+            throw DemoFailure(
+                "the shop does not serve even without a mesh: \(after.ok) answered, failures \(after.failures)")
+        }
         baseline = after
-        narrator.good("without a mesh: \(after.ok) requests answered, p50 \(ms(after.latencyMs.p50)), p99 \(ms(after.latencyMs.p99))")
+        narrator.good(
+            "without a mesh: \(after.ok) requests answered, p50 \(ms(after.latencyMs.p50)), p99 \(ms(after.latencyMs.p99))"
+        )
     }
 
     /// Every Deployment of the shop has its pods ready.
@@ -118,16 +131,20 @@ final class Story {
         try await cluster.kubectl("apply", "-f", "\(folder)/mesh.yaml")
         try await cluster.kubectl(
             "patch", "mesh", "default", "--type", "merge", "-p",
-            #"{"spec":{"prometheus":{"address":"\#(DemoCluster.prometheusAddress)"},"tracing":{"provider":"Zipkin","address":"traces.shop.svc.cluster.local:9411","samplingPercent":20}}}"#)
+            #"{"spec":{"prometheus":{"address":"\#(DemoCluster.prometheusAddress)"},"tracing":{"provider":"Zipkin","address":"traces.shop.svc.cluster.local:9411","samplingPercent":20}}}"#
+        )
         try await cluster.kubectl("apply", "-f", "\(folder)/adoption.yaml")
         try await cluster.kubectl(
             "-n", "shop", "patch", "adoption", "shop", "--type", "merge", "-p",
             #"{"spec":{"approval":"Manual","approvedPhase":"Resilience"}}"#)
-        let adoption = try await waitForAdoption("every workload gets its sidecar", seconds: 180) { $0.status.phase >= .strict }
+        let adoption = try await waitForAdoption("every workload gets its sidecar", seconds: 180) {
+            $0.status.phase >= .strict
+        }
         let measured = adoption.status.measurements
         narrator.good(
             "\(adoption.status.workloads.count) workloads meshed, one batch after the other; "
-                + "\(measured.mutualTLSRequests ?? 0) requests over mutual TLS, \(measured.tracesReceived ?? 0) spans sent")
+                + "\(measured.mutualTLSRequests ?? 0) requests over mutual TLS, \(measured.tracesReceived ?? 0) spans sent"
+        )
         let canaries = try await cluster.api.list(.canaries, namespace: "shop").items
         promises.add(
             "Restarts for injection start no release", measured: "\(canaries.count) releases", holds: canaries.isEmpty)
@@ -159,21 +176,27 @@ final class Story {
         narrator.good("Heddle refuses to advance: \(blocker?.message ?? "")")
         promises.add(
             "Strict waits and names who speaks plaintext",
-            measured: "\(blocker?.client ?? "?") -> \(blocker?.workload ?? "?"):\(blocker?.port ?? 0), \(blocker?.count ?? 0) requests",
+            measured:
+                "\(blocker?.client ?? "?") -> \(blocker?.workload ?? "?"):\(blocker?.port ?? 0), \(blocker?.count ?? 0) requests",
             holds: blocker?.client == "shop/legacy-batch" && blocker?.workload == "catalog" && blocker?.port == 8080
                 && (blocker?.count ?? 0) > 0)
         narrator.step("the client gets an exception with an owner and an end")
         try await cluster.kubectl(
             "-n", "shop", "patch", "adoption", "shop", "--type", "merge", "-p",
-            #"{"spec":{"exceptions":[{"client":"legacy-batch","workload":"catalog","port":8080,"owner":"team-data","reason":"moves into the mesh with its rewrite","expires":"2099-03-31"}]}}"#)
-        _ = try await waitForAdoption("workloads become strict, batch by batch", seconds: 180) { $0.status.phase >= .resilience }
+            #"{"spec":{"exceptions":[{"client":"legacy-batch","workload":"catalog","port":8080,"owner":"team-data","reason":"moves into the mesh with its rewrite","expires":"2099-03-31"}]}}"#
+        )
+        _ = try await waitForAdoption("workloads become strict, batch by batch", seconds: 180) {
+            $0.status.phase >= .resilience
+        }
         let plain = try await cluster.call("http://cart.shop.svc.cluster.local/", from: "legacy-batch")
         let meshed = try await cluster.call("http://cart.shop.svc.cluster.local/", from: "load")
         let excepted = try await cluster.call("http://catalog.shop.svc.cluster.local/", from: "legacy-batch")
-        narrator.good("plaintext to cart: refused (\(plain.output.split(separator: "\n").first ?? "")); meshed to cart: answered")
+        narrator.good(
+            "plaintext to cart: refused (\(plain.output.split(separator: "\n").first ?? "")); meshed to cart: answered")
         promises.add(
             "Plaintext refused, meshed calls and the exception served",
-            measured: "\(plain.succeeded ? "served" : "refused"), \(meshed.succeeded ? "served" : "refused"), \(excepted.succeeded ? "served" : "refused")",
+            measured:
+                "\(plain.succeeded ? "served" : "refused"), \(meshed.succeeded ? "served" : "refused"), \(excepted.succeeded ? "served" : "refused")",
             holds: !plain.succeeded && meshed.succeeded && excepted.succeeded)
     }
 
@@ -187,7 +210,8 @@ final class Story {
         narrator.step("payment fails one request in five: \(percent(before)) of the shop's requests succeed")
         try await cluster.kubectl("apply", "-f", "\(cluster.programs.source)/Examples/shop/mesh/servicepolicy.yaml")
         _ = try await wait("the policy is in effect", seconds: 30) {
-            let policy = try ServicePolicy(try await cluster.api.get(.servicePolicies, namespace: "shop", name: "payment"))
+            let policy = try ServicePolicy(
+                try await cluster.api.get(.servicePolicies, namespace: "shop", name: "payment"))
             return policy.status.conditions["Ready"]?.status == .true ? true : nil
         }
         try await Task.sleep(for: .seconds(1))
@@ -195,12 +219,16 @@ final class Story {
         let after = helped.after.successRatio(since: helped.before) ?? 0
         narrator.good("with the ServicePolicy (timeout, retries of GET, outlier detection): \(percent(after)) succeed")
         promises.add(
-            "A ServicePolicy raises the success ratio", measured: "\(percent(before)) -> \(percent(after))", holds: after > before + 0.05)
+            "A ServicePolicy raises the success ratio", measured: "\(percent(before)) -> \(percent(after))",
+            holds: after > before + 0.05)
         try await cluster.kubectl("-n", "shop", "set", "env", "deployment/payment", "SAMPLE_ERROR_PERCENT-")
         _ = try await cluster.kubectl("-n", "shop", "rollout", "status", "deployment/payment", "--timeout=50s")
         try await cluster.kubectl(
-            "-n", "shop", "patch", "adoption", "shop", "--type", "merge", "-p", #"{"spec":{"approvedPhase":"Traffic"}}"#)
-        _ = try await waitForAdoption("Resilience soaks, then Traffic is approved", seconds: 120) { $0.status.phase >= .traffic }
+            "-n", "shop", "patch", "adoption", "shop", "--type", "merge", "-p", #"{"spec":{"approvedPhase":"Traffic"}}"#
+        )
+        _ = try await waitForAdoption("Resilience soaks, then Traffic is approved", seconds: 120) {
+            $0.status.phase >= .traffic
+        }
         promises.add("The namespace reached phase Traffic", measured: "Traffic", holds: true)
     }
 
@@ -210,12 +238,15 @@ final class Story {
         promises.add(
             "No request failed by what Heddle did",
             measured: unexplained.isEmpty
-                ? "0 of \(report.sent) (\(report.failed) by faults that the demo injected)" : unexplained.joined(separator: ", "),
+                ? "0 of \(report.sent) (\(report.failed) by faults that the demo injected)"
+                : unexplained.joined(separator: ", "),
             holds: unexplained.isEmpty)
         if let baseline {
             promises.note(
                 "Shop latency p50 / p99, before -> over the whole story",
-                measured: "\(ms(baseline.latencyMs.p50)) / \(ms(baseline.latencyMs.p99)) -> \(ms(report.latencyMs.p50)) / \(ms(report.latencyMs.p99))")
+                measured:
+                    "\(ms(baseline.latencyMs.p50)) / \(ms(baseline.latencyMs.p99)) -> \(ms(report.latencyMs.p50)) / \(ms(report.latencyMs.p99))"
+            )
         }
         narrator.heading("What was promised, what was measured")
         for line in promises.table(narrator) { narrator.say(line) }

@@ -135,7 +135,8 @@ final class AdoptionBench {
                 if let old {
                     cluster.remove(.replicaSets, namespace: "shop", name: old.name)
                 }
-                var set = KubeObject(.replicaSets, namespace: "shop", name: "\(deployment.name)-\(deployment.generation)")
+                var set = KubeObject(
+                    .replicaSets, namespace: "shop", name: "\(deployment.name)-\(deployment.generation)")
                 set.ownerReferences = [deployment.asController]
                 set.spec = ["replicas": .int(desired), "template": template]
                 let stored = cluster.seed(.replicaSets, set)

@@ -78,7 +78,9 @@ struct AdoptionReconcilerTests {
         #expect(kinds.last == "PeerAuthentication" && kinds.dropLast().last == "Adoption")
     }
 
-    @Test func `a policy that a crash kept from being written, or that somebody removed, is written again`() async throws {
+    @Test func `a policy that a crash kept from being written, or that somebody removed, is written again`()
+        async throws
+    {
         let bench = AdoptionBench()
         try await bench.run { try $0.status.phase == .strict && $0.status.state == .complete }
         bench.cluster.remove(.peerAuthentications, namespace: "shop", name: "heddle-cart")
@@ -116,7 +118,8 @@ struct AdoptionReconcilerTests {
         let bench = AdoptionBench {
             $0.exceptions = [
                 AdoptionException(
-                    client: "10.9.9.9", workload: "catalog", port: 8080, owner: "ops", reason: "old", expires: "2027-12-31")
+                    client: "10.9.9.9", workload: "catalog", port: 8080, owner: "ops", reason: "old",
+                    expires: "2027-12-31")
             ]
         }
         bench.plaintext([(["app": "catalog", "destination_port": "8080", "source_ip": "10.9.9.9"], 5)])
@@ -149,7 +152,10 @@ struct AdoptionReconcilerTests {
         let bench = AdoptionBench()
         bench.bench.prometheus.isAway = true
         try await bench.run(limit: 40) { try $0.status.state == .blocked }
-        #expect(try bench.status.blockers.contains { $0.gate == .metricsSource && $0.message.contains("connection refused") })
+        #expect(
+            try bench.status.blockers.contains {
+                $0.gate == .metricsSource && $0.message.contains("connection refused")
+            })
         #expect(try bench.status.phase == .observe)
         #expect(try bench.status.conditions["MetricsAvailable"]?.status == .false)
     }

@@ -30,7 +30,8 @@ final class ReleaseBench {
         var spec = CanarySpec(
             targetRef: TargetRef(name: "catalog"), service: CanaryService(name: "catalog", port: 80),
             steps: [
-                CanaryStep(weight: 10, duration: "2s", minSamples: 20), CanaryStep(weight: 50, duration: "2s", minSamples: 50),
+                CanaryStep(weight: 10, duration: "2s", minSamples: 20),
+                CanaryStep(weight: 50, duration: "2s", minSamples: 50),
             ])
         spec.analysis.interval = "1s"
         spec.bake = "3s"
@@ -57,7 +58,9 @@ final class ReleaseBench {
     // MARK: The world as it is
 
     var status: CanaryStatus { get throws { try bench.canary().status } }
-    func deployment(_ name: String = "catalog") throws -> KubeObject { try cluster.get("Deployment", .deployments, name) }
+    func deployment(_ name: String = "catalog") throws -> KubeObject {
+        try cluster.get("Deployment", .deployments, name)
+    }
     var hasCanary: Bool { cluster.object(.deployments, namespace: "shop", name: "catalog-canary") != nil }
     var route: KubeObject? { cluster.object(.virtualServices, namespace: "shop", name: "catalog-heddle") }
     var rule: KubeObject? { cluster.object(.destinationRules, namespace: "shop", name: "catalog-heddle") }
@@ -118,12 +121,15 @@ final class ReleaseBench {
             if try done(self) { return }
             try await tick()
         }
-        Issue.record("never came about: \(try status.phase) \(try status.message ?? "")", sourceLocation: sourceLocation)
+        Issue.record(
+            "never came about: \(try status.phase) \(try status.message ?? "")", sourceLocation: sourceLocation)
     }
 
     func checkInvariants(sourceLocation: SourceLocation = #_sourceLocation) throws {
         if hasCanary, try status.phase == .progressing {
-            #expect(weight != nil, "canary pods without a split get a share that nobody decided", sourceLocation: sourceLocation)
+            #expect(
+                weight != nil, "canary pods without a split get a share that nobody decided",
+                sourceLocation: sourceLocation)
             #expect(try isPaused, sourceLocation: sourceLocation)
         }
         if let weight, weight > 0, !ready("catalog-canary") {
@@ -173,7 +179,8 @@ final class ReleaseBench {
             var seen = deployment
             seen.status = [
                 "observedGeneration": .int(deployment.generation), "replicas": .int(total),
-                "updatedReplicas": .int(current), "availableReplicas": .int(available), "readyReplicas": .int(available),
+                "updatedReplicas": .int(current), "availableReplicas": .int(available),
+                "readyReplicas": .int(available),
             ]
             seedIfChanged(.deployments, seen)
         }
@@ -187,7 +194,7 @@ final class ReleaseBench {
     // MARK: The callers' part
 
     /// A second of 100 requests, shared as the route says, to the images that the subsets select.
-    private func serve() {
+    func serve() {
         let stable: String
         let canary: String
         if weight != nil {

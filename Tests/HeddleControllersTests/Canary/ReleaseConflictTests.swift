@@ -90,7 +90,8 @@ struct ReleaseConflictTests {
         bench.bench.advance(60)
         let first = try bench.bench.canary()
         // Its name comes first, but it is younger.
-        bench.cluster.seed(.canaries, Canary(namespace: "shop", name: "a-rival", spec: first.spec, status: CanaryStatus()).object)
+        bench.cluster.seed(
+            .canaries, Canary(namespace: "shop", name: "a-rival", spec: first.spec, status: CanaryStatus()).object)
         let rival = ObjectKey(namespace: "shop", name: "a-rival")
         try bench.apply("app:2")
         for _ in 0..<60 where try bench.status.phase != .succeeded || bench.hasCanary {

@@ -23,7 +23,9 @@ struct ReleaseRecoveryTests {
     }
 
     @Test(arguments: [5, 7, 9, 12, 14, 17])
-    func `a restart in the middle of a run loses no request, doubles none and changes no weight`(at tick: Int) async throws {
+    func `a restart in the middle of a run loses no request, doubles none and changes no weight`(at tick: Int)
+        async throws
+    {
         func evidence(restartAt: Int?) async throws -> (weights: [Int?], counts: TrackCounts?) {
             let bench = try await started(long)
             try bench.apply("app:2")
@@ -38,6 +40,26 @@ struct ReleaseRecoveryTests {
         #expect((undisturbed.counts?.canaryRequests ?? 0) > 100)
         #expect(restarted.counts == undisturbed.counts)
         #expect(restarted.weights == undisturbed.weights)
+    }
+
+    @Test func `a look whose status could not be written is read again by the next one`() async throws {
+        let bench = try await started(long)
+        try bench.apply("app:2")
+        try await bench.run { try $0.weight == 10 && ($0.status.evidence.first?.counts.canaryRequests ?? 0) > 0 }
+        let before = try #require(try bench.status.evidence.first?.counts)
+        bench.cluster.injectFaults { request, _ in
+            request.subresource == "status"
+                ? .refuse(APIError(code: 500, reason: "InternalError", message: "etcd")) : nil
+        }
+        await #expect(throws: APIError.self) { try await bench.look() }
+        bench.cluster.injectFaults(nil)
+        bench.serve()
+        bench.bench.advance(1)
+        try await bench.look()
+        let after = try #require(try bench.status.evidence.first?.counts)
+        // The second that was read in vain, and the one after.
+        #expect(after.canaryRequests - before.canaryRequests == 20)
+        #expect(after.stableRequests - before.stableRequests == 180)
     }
 
     /// How many writes a whole run makes when nothing goes wrong.
@@ -60,7 +82,12 @@ struct ReleaseRecoveryTests {
             let error = APIError(code: 0, reason: "Unknown", message: "connection reset")
             let isArmed = Mutex(true)
             bench.cluster.injectFaults { _, write in
-                guard write == number, isArmed.withLock({ armed in defer { armed = false }; return armed }) else { return nil }
+                guard write == number,
+                    isArmed.withLock({ armed in
+                        defer { armed = false }
+                        return armed
+                    })
+                else { return nil }
                 return after ? .loseAnswer(error) : .refuse(error)
             }
             for _ in 0..<80 {
@@ -69,7 +96,8 @@ struct ReleaseRecoveryTests {
             }
             #expect(try bench.status.phase == .succeeded, "crash at write \(number)")
             #expect(bench.weights == [nil, 0, 10, 50, 100, nil], "crash at write \(number)")
-            #expect(!bench.hasCanary && bench.route == nil && bench.rule == nil, "crash at write \(number) left something")
+            #expect(
+                !bench.hasCanary && bench.route == nil && bench.rule == nil, "crash at write \(number) left something")
             #expect(try !bench.isPaused, "crash at write \(number)")
         }
     }
@@ -127,6 +155,24 @@ struct ReleaseRecoveryTests {
         bench.cluster.remove(.destinationRules, namespace: "shop", name: "catalog-heddle")
         try await bench.look()
         #expect(bench.rule?.spec["subsets"]?.array?.count == 2)
+    }
+
+    @Test func `a template that came since the cache was filled is not released by the promotion of another`()
+        async throws
+    {
+        let bench = try await started()
+        try bench.apply("app:2")
+        try await bench.run { try $0.status.phase == .promoting && $0.weight == 100 && $0.isPaused }
+        bench.bench.sync()
+        try bench.apply("app:3")
+        // From what it knows, this look would resume the Deployment.
+        await #expect(throws: APIError.self) {
+            try await bench.reconciler.reconcile(ObjectKey(namespace: "shop", name: "catalog"))
+        }
+        #expect(try bench.isPaused)
+        #expect(try bench.image == "app:3")
+        try await bench.run { try $0.status.phase == .succeeded && $0.image == "app:3" && !$0.hasCanary }
+        #expect(try !bench.isPaused)
     }
 
     @Test func `a Canary that is deleted during its run leaves no split behind`() async throws {

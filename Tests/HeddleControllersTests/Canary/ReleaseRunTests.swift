@@ -36,12 +36,15 @@ struct ReleaseRunTests {
         try bench.apply("app:2")
         bench.cluster.clearLog()
         try await bench.run { $0.hasCanary }
-        let order = bench.cluster.writes.filter { $0.changed && $0.request.subresource == nil }.map(\.request.resource.kind)
+        let order = bench.cluster.writes.filter { $0.changed && $0.request.subresource == nil }.map(
+            \.request.resource.kind)
         #expect(order == ["DestinationRule", "VirtualService", "Deployment"])
         #expect(bench.weight == 0)
     }
 
-    @Test func `the canary runs the template and the selector of the Deployment and belongs to the Canary`() async throws {
+    @Test func `the canary runs the template and the selector of the Deployment and belongs to the Canary`()
+        async throws
+    {
         let bench = try await started()
         try bench.apply("app:2")
         try await bench.run { $0.hasCanary }
@@ -59,7 +62,9 @@ struct ReleaseRunTests {
         try bench.apply("app:2", webhook: false)
         try await bench.tick()
         #expect(try bench.isPaused)
-        #expect(try bench.deployment().annotations[HeddleAnnotation.heldChange] == ChangeHash.of(template: bench.deployment().spec["template"] ?? [:]))
+        #expect(
+            try bench.deployment().annotations[HeddleAnnotation.heldChange]
+                == ChangeHash.of(template: bench.deployment().spec["template"] ?? [:]))
     }
 
     @Test func `a bad canary goes back to 0 and the Deployment stays paused on its change`() async throws {
@@ -71,7 +76,8 @@ struct ReleaseRunTests {
         #expect(try bench.isPaused)
         #expect(try bench.image == "app:2")
         #expect(bench.rule == nil)
-        let record = try #require(try bench.status.decisions.last { $0.verdict == .fail && $0.metric == "success-ratio" })
+        let record = try #require(
+            try bench.status.decisions.last { $0.verdict == .fail && $0.metric == "success-ratio" })
         #expect(record.action == "RollBack")
         #expect((record.n?.canary ?? 0) > 0)
         // The rejected change starts no second run.
@@ -123,6 +129,27 @@ struct ReleaseRunTests {
         // Four seconds of 100 requests and the one that was due.
         #expect(after.canaryRequests - before.canaryRequests == 50)
         #expect(after.stableRequests - before.stableRequests == 450)
+    }
+
+    @Test func `an outage of Prometheus across the start of a step leaves what came before out of the step`()
+        async throws
+    {
+        let bench = try await started {
+            $0.steps[0].duration = "6s"
+            $0.steps[0].minSamples = 100
+        }
+        try bench.apply("app:2")
+        try await bench.run { try $0.status.phase == .starting }
+        try await bench.tick()
+        bench.bench.prometheus.isAway = true
+        try await bench.run { try $0.weight == 10 && $0.status.stepStartedAt != nil }
+        bench.bench.prometheus.isAway = false
+        for _ in 0..<12 where bench.weight == 10 {
+            try await bench.tick()
+            let traffic = try bench.status.stepTraffic
+            if bench.weight == 10 { #expect(traffic.stableRequests == 9 * traffic.canaryRequests) }
+        }
+        try await bench.run { try $0.status.phase == .succeeded }
     }
 
     @Test func `without sidecars a change waits for an Adoption`() async throws {
