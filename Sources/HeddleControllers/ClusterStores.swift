@@ -78,6 +78,15 @@ package struct ClusterStores: Sendable {
         ]
     }
 
+    /// The mesh object of a reference such as `VirtualService shop/catalog`; nil when there is none.
+    package func meshObject(_ reference: String) -> KubeObject? {
+        let parts = reference.split(separator: " ").map(String.init)
+        let key = (parts.last ?? "").split(separator: "/").map(String.init)
+        guard parts.count == 2, key.count == 2 else { return nil }
+        return [virtualServices, destinationRules, peerAuthentications, telemetries, sidecars]
+            .first { $0.scope.resource.kind == parts[0] }?.get(namespace: key[0], name: key[1])
+    }
+
     /// ReplicaSets that a Deployment controls.
     package func replicaSets(of deployment: KubeObject) -> [KubeObject] {
         replicaSets.list(index: Self.byController, deployment.uid)

@@ -1,4 +1,5 @@
 import EnvoyAPI
+import FoundationEssentials
 import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import GRPCProtobuf
@@ -20,22 +21,31 @@ struct DiscoveryService: RegistrableRPCService {
             forMethod: Self.delta, deserializer: ProtobufDeserializer<DeltaRequest>(),
             serializer: ProtobufSerializer<DeltaResponse>()
         ) { request, context in
-            guard let spiffeID = Self.peer(of: context) else {
+            guard let peer = Self.peer(of: context) else {
                 throw RPCError(code: .unauthenticated, message: "the client certificate has no SPIFFE id")
             }
             return StreamingServerResponse(of: DeltaResponse.self) { writer in
-                try await serve(request.messages, writer, spiffeID: spiffeID)
+                try await serve(request.messages, writer, peer: peer)
                 return [:]
             }
         }
     }
 
-    private static func peer(of context: ServerContext) -> String? {
-        (context.transportSpecific as? HTTP2ServerTransport.Posix.Context)?.peerCertificate?.spiffeID
+    /// What the proxy's certificate proves, and until when.
+    private struct Peer: Sendable {
+        var spiffeID: String
+        var notAfter: Date
+    }
+
+    private static func peer(of context: ServerContext) -> Peer? {
+        guard let certificate = (context.transportSpecific as? HTTP2ServerTransport.Posix.Context)?.peerCertificate,
+            let spiffeID = certificate.spiffeID
+        else { return nil }
+        return Peer(spiffeID: spiffeID, notAfter: certificate.notValidAfter)
     }
 
     private func serve(
-        _ requests: RPCAsyncSequence<DeltaRequest, any Error>, _ writer: RPCWriter<DeltaResponse>, spiffeID: String
+        _ requests: RPCAsyncSequence<DeltaRequest, any Error>, _ writer: RPCWriter<DeltaResponse>, peer: Peer
     ) async throws {
         let mailbox = StreamMailbox()
         // gRPC says by this handler, not by cancelling the task, that the proxy is gone or the server stops.
@@ -46,7 +56,7 @@ struct DiscoveryService: RegistrableRPCService {
                     for try await request in requests { mailbox.deliver(request) }
                 }
                 defer { group.cancelAll() }
-                try await converse(mailbox, writer, spiffeID: spiffeID)
+                try await converse(mailbox, writer, peer: peer)
             }
         } onCancelRPC: {
             mailbox.close()
@@ -54,17 +64,17 @@ struct DiscoveryService: RegistrableRPCService {
     }
 
     private func converse(
-        _ mailbox: StreamMailbox, _ writer: RPCWriter<DeltaResponse>, spiffeID: String
+        _ mailbox: StreamMailbox, _ writer: RPCWriter<DeltaResponse>, peer: Peer
     ) async throws {
         var messages = mailbox.messages.makeAsyncIterator()
         guard case .request(let first)? = await messages.next() else { return }
-        let proxy = try identify(first, spiffeID: spiffeID)
+        let proxy = try identify(first, peer: peer)
         guard let id = hub.connect(proxy, mailbox: mailbox) else {
             throw RPCError(code: .unavailable, message: "the server is stopping")
         }
         var logger = logger
         logger[metadataKey: "proxy"] = .string(proxy.nodeID)
-        logger.info("proxy connected", metadata: ["identity": .string(spiffeID)])
+        logger.info("proxy connected", metadata: ["identity": .string(peer.spiffeID)])
         defer {
             hub.disconnect(id)
             logger.info("proxy disconnected")
@@ -102,12 +112,15 @@ struct DiscoveryService: RegistrableRPCService {
         }
     }
 
-    private func identify(_ request: DeltaRequest, spiffeID: String) throws -> ProxyIdentity {
+    private func identify(_ request: DeltaRequest, peer: Peer) throws -> ProxyIdentity {
         do {
-            return try ProxyIdentity(spiffeID: spiffeID, node: request.node, trustDomain: options.trustDomain)
+            var proxy = try ProxyIdentity(
+                spiffeID: peer.spiffeID, node: request.node, trustDomain: options.trustDomain)
+            proxy.certificateNotAfter = peer.notAfter
+            return proxy
         } catch {
             logger.warning(
-                "proxy refused", metadata: ["identity": .string(spiffeID), "reason": .string(error.message)])
+                "proxy refused", metadata: ["identity": .string(peer.spiffeID), "reason": .string(error.message)])
             throw RPCError(code: .permissionDenied, message: error.message)
         }
     }

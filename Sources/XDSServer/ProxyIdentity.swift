@@ -1,4 +1,5 @@
 package import EnvoyAPI
+package import FoundationEssentials
 import SwiftProtobuf
 
 /// Who a proxy is: what its certificate proves, and what it says of itself.
@@ -13,6 +14,8 @@ package struct ProxyIdentity: Sendable, Hashable, Codable {
     package let podIP: String
     package let nodeName: String
     package let labels: [String: String]
+    /// When the certificate lapses with which the proxy opened its stream; nil when there is none to look at.
+    package var certificateNotAfter: Date?
 
     package init(
         spiffeID: String, namespace: String, serviceAccount: String, nodeID: String, podName: String = "",

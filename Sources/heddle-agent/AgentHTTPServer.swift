@@ -6,8 +6,8 @@ import ServiceLifecycle
 
 /// One of the agent's small HTTP ports. Answers until graceful shutdown.
 ///
-/// Made of plain channel handlers: an accepted connection that nobody has taken yet when the port closes is simply closed
-/// (`NIOAsyncChannel` traps there).
+/// Made of plain channel handlers: an accepted connection that nobody has taken yet when the port closes is simply
+/// closed (`NIOAsyncChannel` traps there).
 struct AgentHTTPServer: Service {
     struct Answer: Sendable {
         var status: Int

@@ -44,21 +44,25 @@ struct Operator {
         let certificates = try serving.issue(now: Date())
 
         let feed = MeshFeed()
-        let rejections = Rejections()
         let recorder = EventRecorder(api: api, component: "heddle-operator", instance: identity, logger: logger)
         let hub = SnapshotHub(source: feed) { proxy, rejection in
             let sources = feed.sources(of: rejection, for: proxy)
-            rejections.note(rejection.message, on: sources)
             logger.error(
                 "a proxy refused its configuration",
                 metadata: [
                     "pod": "\(proxy.namespace)/\(proxy.podName)", "objects": "\(sources)",
                     "why": "\(rejection.message)",
                 ])
+            // The first is the object that the resource says most of.
+            guard let object = sources.lazy.compactMap(stores.meshObject(_:)).first else { return }
+            recorder.record(
+                .warning, reason: ConditionReason.rejectedByProxy.rawValue,
+                message: "Proxies refuse what this object asks for, and keep their last configuration: \(rejection.message)",
+                on: object)
         }
         let issued = IssuedCertificates()
         let freshness = Freshness()
-        let proxies = proxyView(hub: hub, feed: feed, rejections: rejections, issued: issued, freshness: freshness)
+        let proxies = proxyView(hub: hub, feed: feed, issued: issued, freshness: freshness)
         let clients = HTTPClient(eventLoopGroupProvider: .singleton)
         let prometheus: @Sendable () -> (any PrometheusQuerying)? = {
             guard let source = MeshChoice(stores.meshes.list()).spec.prometheus else { return nil }
@@ -115,7 +119,7 @@ struct Operator {
                         }),
                     .init(
                         service: LongLife {
-                            try await follow(stores, feed: feed, hub: hub, rejections: rejections, freshness: freshness)
+                            try await follow(stores, feed: feed, hub: hub, freshness: freshness, recorder: recorder)
                         }),
                     .init(service: LongLife { try await serving.keepFresh(certificates) }),
                 ],
@@ -168,7 +172,7 @@ struct Operator {
     }
 
     private func proxyView(
-        hub: SnapshotHub, feed: MeshFeed, rejections: Rejections, issued: IssuedCertificates, freshness: Freshness
+        hub: SnapshotHub, feed: MeshFeed, issued: IssuedCertificates, freshness: Freshness
     ) -> ProxyView {
         var view = ProxyView(
             isSynced: { freshness.isFresh && hub.isSynced() },
@@ -178,18 +182,29 @@ struct Operator {
                         ObjectKey(namespace: $0.proxy.namespace, name: $0.proxy.podName)
                     })
             },
-            rejection: { rejections.message(on: $0) }, problems: { feed.problems[$0] ?? [] },
+            rejection: { source in
+                hub.proxies().lazy.flatMap { status in
+                    status.types.values.lazy.compactMap(\.lastRejection).map { (status.proxy, $0) }
+                }
+                .first { feed.sources(of: $0.1, for: $0.0).contains(source) }?.1.message
+            }, problems: { feed.problems[$0] ?? [] },
             counts: {
                 let proxies = hub.proxies()
                 return (proxies.count, proxies.filter(\.isSynced).count)
             })
-        view.certificateNotAfter = { issued.notAfter(of: $0) }
+        // What this replica signed is newer than what a stream was opened with; after a restart only the latter is known.
+        view.certificateNotAfter = { pod in
+            issued.notAfter(of: pod)
+                ?? hub.proxies().first { $0.proxy.namespace == pod.namespace && $0.proxy.podName == pod.name }?.proxy
+                .certificateNotAfter
+        }
         return view
     }
 
     /// Takes changes of the caches into the feed; changes that come close together are taken in at once.
     private func follow(
-        _ stores: ClusterStores, feed: MeshFeed, hub: SnapshotHub, rejections: Rejections, freshness: Freshness
+        _ stores: ClusterStores, feed: MeshFeed, hub: SnapshotHub, freshness: Freshness,
+        recorder: EventRecorder
     ) async throws {
         for store in stores.meshStores { try await cancelWhenGracefulShutdown { try await store.waitUntilSynced() } }
         let (wakeUps, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -201,14 +216,21 @@ struct Operator {
         }
         defer { for subscription in subscriptions { subscription.cancel() } }
         wake.yield()
+        var reported: [String: [FieldError]] = [:]
         for await _ in wakeUps.cancelOnGracefulShutdown() {
             try await Task.sleep(for: .milliseconds(10))
             let seen = freshness.changes
             if feed.refresh(stores.meshObjects, settings: MeshChoice(stores.meshes.list()).settings) {
-                rejections.forgetAll()
                 hub.changed()
             }
             freshness.caughtUp(with: seen)
+            for (source, problems) in feed.problems where reported[source] != problems {
+                guard let object = stores.meshObject(source) else { continue }
+                recorder.record(
+                    .warning, reason: ConditionReason.unsupported.rawValue,
+                    message: problems.map(\.description).joined(separator: "; "), on: object)
+            }
+            reported = feed.problems
         }
     }
 }
@@ -239,21 +261,6 @@ private struct LongLife: Service {
             onShutdown()
         }
     }
-}
-
-/// What proxies refused, by the object that it was made of. Forgotten when the configuration changes: proxies then say it
-/// again, or not.
-private final class Rejections: Sendable {
-    private let messages = Mutex<[String: String]>([:])
-
-    func note(_ message: String, on sources: [String]) {
-        messages.withLock { messages in
-            for source in sources { messages[source] = message }
-        }
-    }
-
-    func message(on source: String) -> String? { messages.withLock { $0[source] } }
-    func forgetAll() { messages.withLock { $0 = [:] } }
 }
 
 /// Whether the feed has taken in everything that the caches have: until then no proxy can be in sync with them.

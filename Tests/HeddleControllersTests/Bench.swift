@@ -41,6 +41,7 @@ final class Bench: Sendable {
             (stores.adoptions, .adoptions), (stores.canaries, .canaries), (stores.servicePolicies, .servicePolicies),
             (stores.metricTemplates, .metricTemplates), (stores.virtualServices, .virtualServices),
             (stores.destinationRules, .destinationRules), (stores.peerAuthentications, .peerAuthentications),
+            (stores.telemetries, .telemetries),
         ]
         for (store, resource) in all { store.replace(with: cluster.objects(resource)) }
     }

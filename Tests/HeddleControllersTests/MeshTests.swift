@@ -56,6 +56,25 @@ struct MeshTests {
         #expect(try await reconcile("default").conditions["Ready"]?.status == .false)
     }
 
+    @Test func `the Mesh's sampling is a Telemetry of the root namespace, for as long as it traces`() async throws {
+        func telemetry() -> KubeObject? {
+            bench.cluster.object(.telemetries, namespace: "heddle-system", name: "heddle-tracing")
+        }
+        seed("default") { $0.tracing = HeddleAPI.TracingBackend(address: "otel:4318", samplingPercent: 20) }
+        _ = try await reconcile("default")
+        #expect(telemetry()?.spec["tracing"]?[0]?["randomSamplingPercentage"]?.double == 20)
+        bench.cluster.clearLog()
+        _ = try await reconcile("default")
+        #expect(bench.cluster.writes.isEmpty)
+
+        seed("default") { $0.tracing = HeddleAPI.TracingBackend(address: "otel:4318", samplingPercent: 5) }
+        _ = try await reconcile("default")
+        #expect(telemetry()?.spec["tracing"]?[0]?["randomSamplingPercentage"]?.double == 5)
+        seed("default")
+        _ = try await reconcile("default")
+        #expect(telemetry() == nil)
+    }
+
     @Test func `the choice of the Mesh decides what injected pods get`() throws {
         seed("zebra") { $0.trustDomain = "zebra.example" }
         bench.advance(5)

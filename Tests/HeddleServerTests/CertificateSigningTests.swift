@@ -61,7 +61,7 @@ struct CertificateSigningTests {
     @Test(arguments: [
         (nil, 401, "no bearer token"), ("", 401, "no bearer token"), ("forged", 401, "invalid bearer token"),
         ("other-audience", 401, "another audience"), ("a-person", 403, "only service accounts"),
-        ("odd", 403, "only service accounts"),
+        ("odd", 403, "only service accounts"), ("a-node", 403, "only service accounts"),
     ])
     func `a token that proves no account of the mesh is refused`(token: String?, status: Int, words: String)
         async throws

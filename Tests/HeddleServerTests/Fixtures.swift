@@ -17,6 +17,7 @@ struct TokenCluster: ClusterAPI {
         "other-audience": review("system:serviceaccount:shop:catalog", audiences: ["https://kubernetes.default.svc"]),
         "a-person": review("jane"),
         "odd": review("system:serviceaccount:shop"),
+        "a-node": review("system:node:shop:catalog"),
     ]
 
     static func review(_ user: String, audiences: [String] = ["heddle-ca"], pod: String? = nil) -> JSONValue {

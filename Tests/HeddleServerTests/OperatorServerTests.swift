@@ -23,12 +23,16 @@ import Testing
         authority = try CertificateAuthority.selfSigned(trustDomain: "cluster.local", now: Date())
     }
 
+    /// A server and the port that it will listen on.
+    private struct Door {
+        var port: Int
+        var application: any ApplicationProtocol
+    }
+
     /// Runs a server during `body`, which gets its port.
-    private func serve(
-        _ application: (Int) throws -> some ApplicationProtocol, during body: (Int) async throws -> Void
-    ) async throws {
-        let port = try FreePort.find()
-        let group = ServiceGroup(services: [try application(port)], logger: quiet)
+    private func serve(_ door: Door, during body: (Int) async throws -> Void) async throws {
+        let port = door.port
+        let group = ServiceGroup(services: [door.application], logger: quiet)
         let task = Task { try await group.run() }
         do {
             let isUp = await eventually { FreePort.isOpen(port) }
@@ -43,18 +47,20 @@ import Testing
         try await task.value
     }
 
-    private func secure(_ port: Int, canary: KubeObject? = nil) throws -> some ApplicationProtocol {
+    private func secure(canary: KubeObject? = nil) throws -> Door {
+        let port = try FreePort.find()
         let serving = try authority.serverCertificate(dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"], now: Date())
         let chain = try NIOSSLCertificate.fromPEMBytes(Array(serving.chainPEM.utf8)).map {
             NIOSSLCertificateSource.certificate($0)
         }
         let key = try NIOSSLPrivateKey(bytes: Array(serving.keyPEM.utf8), format: .pem)
-        return try OperatorServer.secure(
+        let application = try OperatorServer.secure(
             webhooks: .testing(canary: canary),
             signing: CertificateSigning(api: TokenCluster(), authority: { [authority] in authority }),
             address: "127.0.0.1",
             port: port, tls: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)),
             logger: quiet)
+        return Door(port: port, application: application)
     }
 
     private func client<Result>(_ body: (HTTPClient) async throws -> Result) async throws -> Result {
@@ -72,12 +78,13 @@ import Testing
     }
 
     private func post(
-        _ client: HTTPClient, _ port: Int, _ path: String, _ body: [UInt8], token: String? = nil
+        _ client: HTTPClient, _ port: Int, _ path: String, _ body: [UInt8], token: String? = nil,
+        scheme: String = "Bearer"
     ) async throws -> (status: Int, body: JSONValue) {
         var request = HTTPClientRequest(url: "https://127.0.0.1:\(port)\(path)")
         request.method = .POST
         request.headers.add(name: "content-type", value: "application/json")
-        if let token { request.headers.add(name: "authorization", value: "Bearer \(token)") }
+        if let token { request.headers.add(name: "authorization", value: "\(scheme) \(token)") }
         request.body = .bytes(ByteBuffer(bytes: body))
         let answer = try await client.execute(request, timeout: .seconds(10))
         let buffer = try await answer.body.collect(upTo: 1 << 20)
@@ -92,7 +99,7 @@ import Testing
     }
 
     @Test func `a pod is injected over HTTPS`() async throws {
-        try await serve({ try secure($0) }) { port in
+        try await serve(secure()) { port in
             try await client { client in
                 let pod = samplePod()
                 let (status, answer) = try await post(client, port, "/inject", review(pod).serializedBytes())
@@ -106,7 +113,7 @@ import Testing
     }
 
     @Test func `a release is held and a wrong object is refused over HTTPS`() async throws {
-        try await serve({ try secure($0, canary: catalogCanary()) }) { port in
+        try await serve(secure(canary: catalogCanary())) { port in
             try await client { client in
                 let (old, new) = (deployment(image: "app:1"), deployment(image: "app:2"))
                 let update = review(new, old: old, operation: "UPDATE").serializedBytes()
@@ -123,7 +130,7 @@ import Testing
     }
 
     @Test func `a pod gets its certificate over HTTPS, and only with its token`() async throws {
-        try await serve({ try secure($0) }) { port in
+        try await serve(secure()) { port in
             try await client { client in
                 let identity = try SPIFFEIdentity(
                     trustDomain: "cluster.local", namespace: "shop", serviceAccount: "admin")
@@ -138,6 +145,9 @@ import Testing
                 let (without, refusal) = try await post(client, port, "/v1/certificates", body)
                 #expect(without == 401)
                 #expect(refusal["error"]?.string?.contains("no bearer token") == true)
+                let (digest, _) = try await post(
+                    client, port, "/v1/certificates", body, token: "catalog-token", scheme: "Digest")
+                #expect(digest == 401)
                 let (forged, _) = try await post(client, port, "/v1/certificates", body, token: "forged")
                 #expect(forged == 401)
             }
@@ -145,7 +155,7 @@ import Testing
     }
 
     @Test func `a body that cannot be read is answered, not dropped`() async throws {
-        try await serve({ try secure($0) }) { port in
+        try await serve(secure()) { port in
             try await client { client in
                 for path in ["/inject", "/release", "/validate", "/v1/certificates"] {
                     let (status, answer) = try await post(client, port, path, Array("{".utf8), token: "catalog-token")
@@ -158,12 +168,11 @@ import Testing
 
     @Test(arguments: [true, false])
     func `the plain door tells health, readiness and metrics`(isReady: Bool) async throws {
-        try await serve({ port in
-            OperatorServer.plain(
-                address: "127.0.0.1", port: port, isReady: { isReady }, metrics: { "heddle_up 1\n" },
-                targets: { [["targets": ["10.1.0.2:15090"]]] }, proxies: { "[]" },
-                logger: quiet)
-        }) { port in
+        let port = try FreePort.find()
+        let plain = OperatorServer.plain(
+            address: "127.0.0.1", port: port, isReady: { isReady }, metrics: { "heddle_up 1\n" },
+            targets: { [["targets": ["10.1.0.2:15090"]]] }, proxies: { "[]" }, logger: quiet)
+        try await serve(Door(port: port, application: plain)) { port in
             try await client { client in
                 let healthz = try await get(client, port, "/healthz")
                 let readyz = try await get(client, port, "/readyz")

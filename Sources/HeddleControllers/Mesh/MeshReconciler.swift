@@ -57,7 +57,38 @@ package struct MeshReconciler: Reconciler {
             set(.certificateAuthorityReady, true, .certificateAuthorityReady, "The authority signs.")
             set(.ready, true, .ready, "The mesh serves.")
         }
+        if holds == mesh.name { try await writeTelemetry(mesh) }
         try await StatusWriter(.meshes, api: api).write(status, to: object)
         return .requeue(after: .seconds(5))
     }
+
+    /// The mesh's sampling as a Telemetry of the root namespace, where a namespace's own can override it.
+    private func writeTelemetry(_ mesh: Mesh) async throws {
+        let namespace = mesh.spec.rootNamespace
+        let current = stores.telemetries.get(namespace: namespace, name: Self.telemetryName)
+        guard let tracing = mesh.spec.tracing else {
+            if let current {
+                try await api.delete(.telemetries, namespace: namespace, name: current.name, uid: current.uid)
+            }
+            return
+        }
+        guard stores.telemetries.isServed else { return }
+        let spec: JSONValue = [
+            "tracing": [
+                [
+                    "providers": [["name": .string(tracing.provider.rawValue.lowercased())]],
+                    "randomSamplingPercentage": .double(tracing.samplingPercent),
+                ]
+            ]
+        ]
+        // The API server may hand a whole number back as one.
+        let written = current?.spec["tracing"]?[0]?["randomSamplingPercentage"]?.double
+        if written == tracing.samplingPercent { return }
+        var object = KubeObject(.telemetries, namespace: namespace, name: Self.telemetryName)
+        object.labels = [HeddleLabel.managedBy: "heddle"]
+        object.spec = spec
+        try await api.apply(.telemetries, object, fieldManager: HeddleFieldManager.mesh, force: true)
+    }
+
+    private static let telemetryName = "heddle-tracing"
 }
