@@ -57,7 +57,8 @@ struct Operator {
             guard let object = sources.lazy.compactMap(stores.meshObject(_:)).first else { return }
             recorder.record(
                 .warning, reason: ConditionReason.rejectedByProxy.rawValue,
-                message: "Proxies refuse what this object asks for, and keep their last configuration: \(rejection.message)",
+                message:
+                    "Proxies refuse what this object asks for, and keep their last configuration: \(rejection.message)",
                 on: object)
         }
         let issued = IssuedCertificates()

@@ -67,7 +67,7 @@ package struct MeshReconciler: Reconciler {
         let namespace = mesh.spec.rootNamespace
         let current = stores.telemetries.get(namespace: namespace, name: Self.telemetryName)
         guard let tracing = mesh.spec.tracing else {
-            if let current {
+            if let current, current.labels[HeddleLabel.managedBy] == "heddle" {
                 try await api.delete(.telemetries, namespace: namespace, name: current.name, uid: current.uid)
             }
             return

@@ -39,8 +39,7 @@ package final class ChildProcesses: Sendable {
 
     /// - Parameters:
     ///   - arguments: the program (searched in this process's PATH unless it has a slash) and its arguments.
-    ///   - descriptors: the child's descriptors by number; 0, 1 and 2 are /dev/null unless named. All others are closed
-    ///     by their close-on-exec flag.
+    ///   - descriptors: the child's descriptors by number; 0, 1 and 2 are /dev/null unless named. All others are closed.
     /// - Throws: `SpawnError` when the program cannot be started.
     package func spawn(
         _ arguments: [String], environment: [String: String], descriptors: [Int32: Int32] = [:], newSession: Bool = true
@@ -55,6 +54,8 @@ package final class ChildProcesses: Sendable {
         for (number, source) in descriptors.sorted(by: { $0.key < $1.key }) {
             posix_spawn_file_actions_adddup2(&actions, source, number)
         }
+        // NIO's sockets do not close on exec: without this a container would hold the API server's connections open.
+        Self.closeDescriptors(from: max(2, descriptors.keys.max() ?? 2) + 1, &actions)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -91,6 +92,14 @@ package final class ChildProcesses: Sendable {
         let (child, starts) = try result.get()
         if starts { Thread.detachNewThread { self.reap() } }
         return child
+    }
+
+    /// The call (glibc 2.34 and newer) is not in the Glibc module; where it is missing, what does not close on exec stays
+    /// open in the child.
+    private static func closeDescriptors(from first: Int32, _ actions: inout posix_spawn_file_actions_t) {
+        typealias CloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+        guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else { return }
+        _ = unsafeBitCast(symbol, to: CloseFrom.self)(&actions, first)
     }
 
     /// Runs `body` while this object starts no process.
