@@ -70,7 +70,7 @@ package final class ManualClock: Clock {
 }
 
 /// Waits, in real time and at most `timeout`, until the condition holds; false when it never did.
-package func eventually(within timeout: Duration = .seconds(5), _ condition: () async throws -> Bool) async rethrows
+package func eventually(within timeout: Duration = .seconds(20), _ condition: () async throws -> Bool) async rethrows
     -> Bool
 {
     let end = ContinuousClock.now + timeout

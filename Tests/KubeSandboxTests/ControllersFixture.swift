@@ -72,7 +72,7 @@ struct ControlledCluster: Sendable {
 
 /// Waits until the condition holds, at most this long.
 func eventually(
-    _ what: String, within seconds: Double = 10, sourceLocation: SourceLocation = #_sourceLocation,
+    _ what: String, within seconds: Double = 30, sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () async throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + .seconds(seconds)
