@@ -23,7 +23,9 @@ struct Operator {
     let logger: Logger
 
     func run() async throws {
-        let identity = options.identity ?? "heddle-operator-\(UInt32.random(in: 0 ... .max))"
+        let identity =
+            options.identity ?? ProcessInfo.processInfo.environment["POD_NAME"]
+            ?? "heddle-operator-\(UInt32.random(in: 0 ... .max))"
         let election =
             options.noLeaderElection
             ? nil
@@ -63,7 +65,8 @@ struct Operator {
         }
         let issued = IssuedCertificates()
         let freshness = Freshness()
-        let proxies = proxyView(hub: hub, feed: feed, issued: issued, freshness: freshness)
+        let peers = PeerProxies()
+        let proxies = proxyView(hub: hub, feed: feed, issued: issued, freshness: freshness, peers: peers)
         let clients = HTTPClient(eventLoopGroupProvider: .singleton)
         let prometheus: @Sendable () -> (any PrometheusQuerying)? = {
             guard let source = MeshChoice(stores.meshes.list()).spec.prometheus else { return nil }
@@ -123,6 +126,7 @@ struct Operator {
                             try await follow(stores, feed: feed, hub: hub, freshness: freshness, recorder: recorder)
                         }),
                     .init(service: LongLife { try await serving.keepFresh(certificates) }),
+                    .init(service: LongLife { try await askPeers(peers, stores: stores, with: clients) }),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         logger.info("starting", metadata: ["identity": "\(identity)", "version": "\(HeddleVersion.text)"])
@@ -173,15 +177,15 @@ struct Operator {
     }
 
     private func proxyView(
-        hub: SnapshotHub, feed: MeshFeed, issued: IssuedCertificates, freshness: Freshness
+        hub: SnapshotHub, feed: MeshFeed, issued: IssuedCertificates, freshness: Freshness, peers: PeerProxies
     ) -> ProxyView {
         var view = ProxyView(
-            isSynced: { freshness.isFresh && hub.isSynced() },
+            isSynced: { freshness.isFresh && hub.isSynced() && peers.proxies(at: Date()).allSatisfy(\.isSynced) },
             syncedPods: {
                 Set(
                     hub.proxies().filter(\.isSynced).map {
                         ObjectKey(namespace: $0.proxy.namespace, name: $0.proxy.podName)
-                    })
+                    } + peers.proxies(at: Date()).filter(\.isSynced).map(\.pod))
             },
             rejection: { source in
                 hub.proxies().lazy.flatMap { status in
@@ -190,14 +194,15 @@ struct Operator {
                 .first { feed.sources(of: $0.1, for: $0.0).contains(source) }?.1.message
             }, problems: { feed.problems[$0] ?? [] },
             counts: {
-                let proxies = hub.proxies()
-                return (proxies.count, proxies.filter(\.isSynced).count)
+                let own = hub.proxies()
+                let others = peers.proxies(at: Date())
+                return (own.count + others.count, own.filter(\.isSynced).count + others.filter(\.isSynced).count)
             })
         // What this replica signed is newer than what a stream was opened with; after a restart only the latter is known.
         view.certificateNotAfter = { pod in
             issued.notAfter(of: pod)
                 ?? hub.proxies().first { $0.proxy.namespace == pod.namespace && $0.proxy.podName == pod.name }?.proxy
-                .certificateNotAfter
+                .certificateNotAfter ?? peers.proxies(at: Date()).first { $0.pod == pod }?.certificateNotAfter
         }
         return view
     }
@@ -232,6 +237,32 @@ struct Operator {
                     message: problems.map(\.description).joined(separator: "; "), on: object)
             }
             reported = feed.problems
+        }
+    }
+}
+
+extension Operator {
+    /// Asks the other replicas for their proxies, every two seconds, for as long as there are any.
+    private func askPeers(_ peers: PeerProxies, stores: ClusterStores, with client: HTTPClient) async throws {
+        let own = ProcessInfo.processInfo.environment["POD_IP"]
+        while !Task.isShuttingDownGracefully {
+            try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(2)) }
+            // Without the pod's own address (a single process outside of a cluster) there is nobody to tell apart.
+            guard let own else { continue }
+            let addresses = stores.endpointSlices.list(namespace: options.namespace)
+                .filter { $0.labels["kubernetes.io/service-name"] == options.service }
+                .flatMap { $0.json["endpoints"]?.array ?? [] }
+                .flatMap { $0["addresses"]?.array?.compactMap(\.string) ?? [] }
+            for address in Set(addresses) where address != own {
+                do {
+                    let request = HTTPClientRequest(url: "http://\(address):\(options.plainPort)/debug/proxies")
+                    let response = try await client.execute(request, timeout: .seconds(2))
+                    let body = try await response.body.collect(upTo: 64 << 20)
+                    peers.note(try JSONValue.parse(body.readableBytesView), from: address, at: Date())
+                } catch {
+                    logger.debug("a replica does not answer", metadata: ["address": "\(address)", "error": "\(error)"])
+                }
+            }
         }
     }
 }
