@@ -8,7 +8,7 @@ enum BootstrapStats {
 
     static let keptPrefixes = [
         // The stats access logger's request metrics.
-        "heddle.",
+        "heddle.", "tracing.",
         "server.live", "server.state", "server.memory", "server.uptime", "server.days_until",
         "server.total_connections",
         "control_plane.", "cluster_manager.", "listener_manager.", "tls_inspector.",

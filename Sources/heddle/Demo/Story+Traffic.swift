@@ -18,14 +18,21 @@ extension Story {
         narrator.step("release one (v2, good) is pushed: kubectl apply, as ever")
         let before = try await cluster.loadReport()
         try await release(version: "v2", environment: [])
+        // What the visitors really got at each weight, from the moment at which the proxies had it.
+        var first: [Int: LoadReport] = [:]
         var delivered: [Int: Double] = [:]
         var isKilled = false
         let done = try await follow(seconds: 180) { status in
-            if status.phase == .progressing, let observed = status.observedWeightPercent,
-                status.desiredWeightPercent > 0
-            {
-                // The last measurement of a step is the one over all of its requests.
-                delivered[status.desiredWeightPercent] = observed
+            let weight = status.desiredWeightPercent
+            if status.phase == .progressing, weight > 0, status.stepStartedAt != nil {
+                let report = try await cluster.loadReport()
+                if let start = first[weight] {
+                    let new = report.answered(by: "catalog=v2") - start.answered(by: "catalog=v2")
+                    let old = report.answered(by: "catalog=v1") - start.answered(by: "catalog=v1")
+                    if new + old > 0 { delivered[weight] = 100 * Double(new) / Double(new + old) }
+                } else {
+                    first[weight] = report
+                }
             }
             if !isKilled, status.phase == .progressing, status.desiredWeightPercent == 25 {
                 isKilled = true
