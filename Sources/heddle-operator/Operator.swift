@@ -11,6 +11,7 @@ import MeshEvidence
 import MeshIdentity
 import MeshModel
 import MeshPlan
+import NIOCore
 import ServiceLifecycle
 import Synchronization
 import UnixSignals
