@@ -31,6 +31,8 @@ struct DemoCommand: AsyncParsableCommand {
         configuration.images = programs.images
         configuration.restartBackOff = .seconds(2)
         let sandbox = Sandbox(configuration: configuration, inside: inside, logger: logger)
+        // The first relay is the API server's.
+        let port = inside.relays.dropFirst().first?.target.hostPort
         await withTaskGroup(of: Int32.self) { group in
             group.addTask {
                 do {
@@ -41,7 +43,7 @@ struct DemoCommand: AsyncParsableCommand {
                     return 1
                 }
             }
-            group.addTask { await tell(in: sandbox, programs: programs, directory: directory) }
+            group.addTask { await tell(in: sandbox, programs: programs, directory: directory, prometheusPort: port) }
             let code = await group.next() ?? 1
             // This is process 1 of the namespace: all others end with it.
             fflush(nil)
@@ -49,7 +51,9 @@ struct DemoCommand: AsyncParsableCommand {
         }
     }
 
-    private func tell(in sandbox: Sandbox, programs: DemoPrograms, directory: String) async -> Int32 {
+    private func tell(
+        in sandbox: Sandbox, programs: DemoPrograms, directory: String, prometheusPort: Int?
+    ) async -> Int32 {
         let cluster = DemoCluster(sandbox: sandbox, programs: programs, directory: directory)
         let narrator = Narrator()
         do {
@@ -60,12 +64,10 @@ struct DemoCommand: AsyncParsableCommand {
                 narrator.say("")
                 narrator.say("Everything keeps running until Ctrl-C. In another terminal:")
                 narrator.say("  export KUBECONFIG=\(sandbox.kubeconfig)")
-                narrator.say(
-                    "  kubectl get pods -A;  .build/debug/heddle status;  .build/debug/heddle explain -n shop canary/catalog"
-                )
-                narrator.say(
-                    "  .build/debug/heddle sandbox exec --dir \(directory) -- curl -s 'http://\(DemoCluster.nodeAddress):9090/api/v1/query?query=up'"
-                )
+                narrator.say("  kubectl get pods -A")
+                narrator.say("  .build/debug/heddle status")
+                narrator.say("  .build/debug/heddle explain -n shop canary/catalog")
+                if let prometheusPort { narrator.say("Prometheus: http://127.0.0.1:\(prometheusPort)") }
                 try await Task.sleep(for: .seconds(1 << 30))
             }
             return holds ? 0 : 1
