@@ -241,6 +241,10 @@ final class Story {
                 ? "0 of \(report.sent) (\(report.failed) by faults that the demo injected)"
                 : unexplained.joined(separator: ", "),
             holds: unexplained.isEmpty)
+        let causes = report.failures.sorted { $0.key < $1.key }.map { "\($0.value) x \($0.key)" }
+        promises.note(
+            "Requests, and failures by cause",
+            measured: "\(report.sent): " + (causes.isEmpty ? "none failed" : causes.joined(separator: ", ")))
         if let baseline {
             promises.note(
                 "Shop latency p50 / p99, before -> over the whole story",
