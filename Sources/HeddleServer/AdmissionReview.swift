@@ -54,9 +54,8 @@ package struct AdmissionResponse: Sendable, Hashable {
         var response: JSONValue = ["uid": .string(uid), "allowed": .bool(isAllowed)]
         if !warnings.isEmpty { response["warnings"] = JSONValue(warnings) }
         if let message {
-            response["status"] = [
-                "message": .string(message), "code": .int(isAllowed ? 200 : 422), "reason": "Invalid",
-            ]
+            // Forbidden, as kubectl prints the message of that; of `Invalid` it prints the causes only.
+            response["status"] = ["message": .string(message), "code": 403, "reason": "Forbidden"]
         }
         if let patch, patch.array?.isEmpty == false {
             response["patchType"] = "JSONPatch"

@@ -97,7 +97,7 @@ struct SandboxRunCommand: AsyncParsableCommand {
     }
 
     /// Waits for SIGINT, SIGTERM or SIGHUP; the status is that of a clean stop.
-    private static func terminationSignal() async -> Int32 {
+    static func terminationSignal() async -> Int32 {
         let signals = AsyncStream<Int32> { continuation in
             let sources = [SIGINT, SIGTERM, SIGHUP].map { number in
                 signal(number, SIG_IGN)
