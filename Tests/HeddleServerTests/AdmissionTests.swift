@@ -140,7 +140,7 @@ struct AdmissionTests {
         canary.spec["bake"] = "soon"
         let (answer, _) = try await admit(canary) { AdmissionWebhooks.testing().validate($0) }
         #expect(answer[path: "response", "allowed"] == false)
-        #expect(answer[path: "response", "status", "code"] == 422)
+        #expect(answer[path: "response", "status", "code"] == 403)
         let message = try #require(answer[path: "response", "status", "message"]?.string)
         #expect(message.contains("Canary shop/catalog is invalid"))
         #expect(message.contains("spec.bake"))
@@ -169,7 +169,7 @@ struct AdmissionTests {
             answer == [
                 "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
                 "response": [
-                    "uid": "u-7", "allowed": false, "status": ["message": "no", "code": 422, "reason": "Invalid"],
+                    "uid": "u-7", "allowed": false, "status": ["message": "no", "code": 403, "reason": "Forbidden"],
                 ],
             ])
         #expect(AdmissionResponse.allowed.review(uid: "u-8")["response"] == ["uid": "u-8", "allowed": true])

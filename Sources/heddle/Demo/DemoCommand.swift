@@ -43,6 +43,11 @@ struct DemoCommand: AsyncParsableCommand {
                     return 1
                 }
             }
+            group.addTask {
+                // Process 1 of a namespace has no signal's default: without this Ctrl-C would do nothing.
+                _ = await SandboxRunCommand.terminationSignal()
+                return 130
+            }
             group.addTask { await tell(in: sandbox, programs: programs, directory: directory, prometheusPort: port) }
             let code = await group.next() ?? 1
             // This is process 1 of the namespace: all others end with it.
