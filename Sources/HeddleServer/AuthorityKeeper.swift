@@ -1,4 +1,5 @@
 package import FoundationEssentials
+import HeddleAPI
 package import KubeCore
 package import MeshIdentity
 import MeshPlan
@@ -56,7 +57,7 @@ package struct AuthorityKeeper: Sendable {
         if current?.json[path: "data", "root.pem"]?.string == pem { return }
         var map = KubeObject(.configMaps, namespace: namespace, name: SidecarInjector.rootConfigMap)
         map.json["data"] = ["root.pem": .string(pem)]
-        try await api.apply(.configMaps, map, fieldManager: "heddle-mesh", force: true)
+        try await api.apply(.configMaps, map, fieldManager: HeddleFieldManager.mesh, force: true)
     }
 
     private func read(_ secret: KubeObject, trustDomain: String, now: Date) throws -> CertificateAuthority {

@@ -140,10 +140,18 @@ package final class EvidenceCollector: Sendable {
                 MetricProblem(.unusable, "MetricTemplate \(name) does not exist in namespace \(canary.namespace)"),
                 query: nil)
         }
-        let query = MetricVariables(
-            namespace: canary.namespace, target: canary.spec.targetRef.name, service: canary.spec.service.name,
-            interval: canary.spec.analysis.interval
-        ).expand(text)
+        let query: String
+        do throws(FieldError) {
+            query = try MetricTemplateSpec.render(
+                text,
+                [
+                    .namespace: canary.namespace, .target: canary.spec.targetRef.name,
+                    .service: canary.spec.service.name, .interval: canary.spec.analysis.interval.description,
+                    .track: "canary",
+                ])
+        } catch {
+            return .problem(MetricProblem(.unusable, error.description), query: text)
+        }
         do throws(QueryError) {
             let result = try await prometheus.instant(query, at: now).result
             if let value = result.value { return .value(value, query: query) }
@@ -169,33 +177,5 @@ package final class EvidenceCollector: Sendable {
 
     private func problems(_ problem: MetricProblem, for metrics: [CanaryMetric]) -> [String: MetricReading] {
         Dictionary(metrics.map { ($0.name, .problem(problem, query: nil)) }, uniquingKeysWith: { $1 })
-    }
-}
-
-/// The variables of a MetricTemplate's query, `{{ namespace }}` and so on.
-package struct MetricVariables: Sendable {
-    var namespace: String
-    var target: String
-    var service: String
-    var interval: GoDuration
-
-    package func expand(_ text: String) -> String {
-        let values = [
-            "namespace": namespace, "target": target, "service": service, "interval": interval.description,
-            "track": "canary",
-        ]
-        var result = ""
-        var rest = text[...]
-        while let open = rest.firstRange(of: "{{") {
-            result += rest[..<open.lowerBound]
-            guard let close = rest[open.upperBound...].firstRange(of: "}}") else {
-                result += rest[open.lowerBound...]
-                return result
-            }
-            let name = rest[open.upperBound..<close.lowerBound].filter { !$0.isWhitespace }
-            result += values[name] ?? String(rest[open.lowerBound..<close.upperBound])
-            rest = rest[close.upperBound...]
-        }
-        return result + rest
     }
 }

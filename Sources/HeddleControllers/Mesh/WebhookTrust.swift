@@ -1,3 +1,4 @@
+import HeddleAPI
 package import KubeCore
 package import KubeRuntime
 
@@ -32,7 +33,8 @@ package struct WebhookTrust: Reconciler {
         // The test keeps an index from pointing at another entry after a concurrent change.
         operations.insert(
             ["op": "test", "path": "/metadata/resourceVersion", "value": .string(object.resourceVersion)], at: 0)
-        _ = try await api.patch(resource, name: key.name, type: .json, fieldManager: "heddle-mesh", .array(operations))
+        _ = try await api.patch(
+            resource, name: key.name, type: .json, fieldManager: HeddleFieldManager.mesh, .array(operations))
         return .done
     }
 }

@@ -1,3 +1,4 @@
+import HeddleAPI
 package import KubeCore
 
 /// Whether a new pod gets a sidecar, and why.
@@ -22,7 +23,7 @@ package enum InjectionDecision: Sendable, Hashable {
     }
 
     /// Label or annotation on a pod, label on a namespace.
-    package static let injectKey = "heddle.dev/inject"
+    package static let injectKey = HeddleLabel.inject
     package static let systemNamespaces: Set<String> = ["kube-system", "kube-public", "kube-node-lease"]
     private static let foreignSidecars: Set<String> = ["istio-proxy", "linkerd-proxy", "consul-dataplane"]
 

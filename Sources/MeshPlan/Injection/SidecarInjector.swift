@@ -1,3 +1,4 @@
+import HeddleAPI
 package import KubeCore
 
 /// Adds the sidecar to a pod: a capture container that redirects traffic, the proxy as a native sidecar, its volumes, and
@@ -7,10 +8,10 @@ package import KubeCore
 package struct SidecarInjector: Sendable {
     package static let initContainer = "heddle-init"
     package static let proxyContainer = "heddle-proxy"
-    package static let injectedLabel = "heddle.dev/injected"
-    package static let statusAnnotation = "heddle.dev/status"
+    package static let injectedLabel = HeddleLabel.injected
+    package static let statusAnnotation = HeddleAnnotation.status
     /// ConfigMap with the mesh's root certificates (key `root.pem`), kept in every namespace with injected pods.
-    package static let rootConfigMap = "heddle-ca-root"
+    package static let rootConfigMap = HeddleOperator.caConfigMap
     package static let tokenAudience = "heddle-ca"
 
     /// What the operator was told about proxies.
