@@ -24,7 +24,7 @@ struct ClusterBuilder {
     }
 
     func build(into draft: inout ConfigurationDraft) {
-        guard !draft.hasCluster(name) else { return }
+        guard draft.takesClusters, !draft.hasCluster(name) else { return }
         let hops = context.hops(to: service.id, port: port, subset: subset)
         if service.addresses.isEmpty {
             for cluster in headless(hops) { draft.add(cluster, sources: sources) }

@@ -42,12 +42,28 @@ enum NetworkFilters {
         }
     }
 
+    /// How long a request waits for a cluster that it is the first to need.
+    static let onDemandPatienceMilliseconds = 5000
+
     /// A chain of HTTP filters that ends with the router.
-    static func httpFilters(withFaults: Bool)
+    ///
+    /// - Parameter onDemand: Whether a request whose cluster the proxy does not have waits until it has it.
+    static func httpFilters(withFaults: Bool, onDemand: Bool = false)
         -> [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter]
     {
         let router = Envoy_Extensions_Filters_Http_Router_V3_Router.with { $0.suppressEnvoyHeaders = true }
         var filters: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter] = []
+        if onDemand {
+            let discovery = Envoy_Extensions_Filters_Http_OnDemand_V3_OnDemand.with {
+                $0.odcds.source = .aggregated
+                $0.odcds.timeout = .init(milliseconds: onDemandPatienceMilliseconds)
+            }
+            filters.append(
+                .with {
+                    $0.name = "envoy.filters.http.on_demand"
+                    $0.typedConfig = .packing(discovery)
+                })
+        }
         if withFaults {
             // Always there, so that a route that gains a fault changes no listener.
             filters.append(
@@ -64,13 +80,17 @@ enum NetworkFilters {
         return filters
     }
 
-    static func tcpProxy(cluster: String, statPrefix: String, metrics: RequestMetrics? = nil)
-        -> Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy
-    {
+    static func tcpProxy(
+        cluster: String, statPrefix: String, metrics: RequestMetrics? = nil, onDemand: Bool = false
+    ) -> Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy {
         .with {
             $0.statPrefix = statPrefix
             $0.cluster = cluster
             if let metrics { $0.accessLog = [metrics.tcpLog] }
+            if onDemand {
+                $0.onDemand.odcdsConfig = .aggregated
+                $0.onDemand.timeout = .init(milliseconds: onDemandPatienceMilliseconds)
+            }
         }
     }
 

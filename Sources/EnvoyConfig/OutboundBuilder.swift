@@ -19,7 +19,9 @@ struct OutboundBuilder {
         draft.add(
             virtualOutbound, sources: [],
             requires: [ResourceNames.passthroughCluster, ResourceNames.blackHoleCluster])
-        for service in context.snapshot.services(calledBy: context.proxy) {
+        defer { draft.takesClusters = true }
+        for service in context.snapshot.services(callableBy: context.proxy) {
+            draft.takesClusters = context.isCalled(service.id)
             for port in service.ports.sorted(by: { $0.number < $1.number }) { build(service, port, into: &draft) }
         }
     }
@@ -59,7 +61,7 @@ struct OutboundBuilder {
         var manager = NetworkFilters.connectionManager(
             statPrefix: ResourceNames.outboundStatPrefix(service.id, port: port.number), metrics: metrics,
             tracing: context.tracing)
-        manager.httpFilters = NetworkFilters.httpFilters(withFaults: true)
+        manager.httpFilters = NetworkFilters.httpFilters(withFaults: true, onDemand: context.isOnDemand)
         route(&manager)
         return manager
     }
@@ -71,7 +73,8 @@ struct OutboundBuilder {
     ) -> Envoy_Config_Listener_V3_Filter {
         let service = cluster.service.id
         let statPrefix = ResourceNames.outboundStatPrefix(service, port: cluster.port.number)
-        var proxy = NetworkFilters.tcpProxy(cluster: cluster.name, statPrefix: statPrefix, metrics: metrics)
+        var proxy = NetworkFilters.tcpProxy(
+            cluster: cluster.name, statPrefix: statPrefix, metrics: metrics, onDemand: context.isOnDemand)
         let object = context.route(for: service)
         let rule = object?.rules.first { rule in
             rule.matches.isEmpty
@@ -129,7 +132,7 @@ struct OutboundBuilder {
                     NetworkFilters.tcpProxy(
                         cluster: target,
                         statPrefix: ResourceNames.outboundStatPrefix(service.id, port: cluster.port.number),
-                        metrics: metrics))
+                        metrics: metrics, onDemand: context.isOnDemand))
             }
             add(hop.address, hop.port, service, filter, sources: cluster.sources, requires: clusters, into: &draft)
         }
@@ -138,6 +141,8 @@ struct OutboundBuilder {
     private func direct(to target: String, _ cluster: ClusterBuilder) -> EnvoyRoutes {
         let host = cluster.service.id.host(clusterDomain: context.settings.clusterDomain)
         return .with {
+            // Inline routes are checked by default, and their cluster may come on demand.
+            if context.isOnDemand { $0.validateClusters = .init(false) }
             $0.virtualHosts = [
                 .with {
                     $0.name = "\(host):\(cluster.port.number)"

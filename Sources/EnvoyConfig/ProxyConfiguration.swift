@@ -22,11 +22,19 @@ package struct ProxyConfiguration: Sendable {
 
     init() {}
 
-    /// Computes a workload's configuration. Cost: linear in the services that it calls and their endpoints.
+    /// Computes a workload's configuration. Cost: linear in the services that it may call, and in the endpoints of those
+    /// that it calls.
+    ///
+    /// - Parameter called: The services that the workload is known to call: it gets the clusters of these alone, and
+    ///   asks for another's when a request needs it. Nil gives all that it may call, as does an egress scope of its own
+    ///   (a Sidecar), which says what it calls.
     package static func make(
-        for workload: WorkloadInstance, in snapshot: MeshSnapshot, files: SidecarFiles = .standard
+        for workload: WorkloadInstance, in snapshot: MeshSnapshot, calling called: Set<ServiceID>? = nil,
+        files: SidecarFiles = .standard
     ) -> ProxyConfiguration {
-        let context = ProxyContext(proxy: workload, snapshot: snapshot, files: files)
+        let context = ProxyContext(
+            proxy: workload, snapshot: snapshot, called: snapshot.scope(of: workload) == nil ? called : nil,
+            files: files)
         var draft = ConfigurationDraft(problems: context.problems)
         OutboundBuilder(context: context).build(into: &draft)
         InboundBuilder(context: context).build(into: &draft)
@@ -96,6 +104,9 @@ struct ConfigurationDraft {
     private var sources: [ResourceKey: [String]] = [:]
     private var requiredClusters: [ResourceKey: Set<String>] = [:]
     private var problems: Set<ConfigurationProblem>
+
+    /// Whether clusters and endpoints are taken in; those of a service that is not called are left out.
+    var takesClusters = true
 
     init(problems: Set<ConfigurationProblem> = []) { self.problems = problems }
 

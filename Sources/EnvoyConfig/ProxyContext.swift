@@ -4,15 +4,18 @@ import MeshModel
 struct ProxyContext {
     let proxy: WorkloadInstance
     let snapshot: MeshSnapshot
+    /// The services whose clusters the proxy gets unasked; nil for all.
+    let called: Set<ServiceID>?
     let files: SidecarFiles
     let tracing: TracingChoice?
     let problems: Set<ConfigurationProblem>
     private let policies: [ServiceID: ServicePolicy]
     private let routes: [ServiceID: TrafficRoute]
 
-    init(proxy: WorkloadInstance, snapshot: MeshSnapshot, files: SidecarFiles) {
+    init(proxy: WorkloadInstance, snapshot: MeshSnapshot, called: Set<ServiceID>? = nil, files: SidecarFiles) {
         self.proxy = proxy
         self.snapshot = snapshot
+        self.called = called
         self.files = files
         tracing = TracingChoice(for: proxy, in: snapshot)
         var policies: [ServiceID: ServicePolicy] = [:]
@@ -43,6 +46,15 @@ struct ProxyContext {
 
     func policy(for service: ServiceID) -> ServicePolicy { policies[service] ?? .init() }
     func route(for service: ServiceID) -> TrafficRoute? { routes[service] }
+
+    /// Whether the proxy asks for clusters when a request needs them.
+    var isOnDemand: Bool { called != nil }
+
+    /// Whether a service is called, or one that its requests are routed to.
+    func isCalled(_ service: ServiceID) -> Bool {
+        guard let called else { return true }
+        return called.contains(service) || route(for: service)?.leads(toAnyOf: called) == true
+    }
 
     func clusterName(_ service: ServiceID, port: Int, subset: String? = nil) -> String {
         ResourceNames.outboundCluster(service, port: port, subset: subset, clusterDomain: settings.clusterDomain)

@@ -19,6 +19,13 @@ package enum ResourceNames {
         "outbound|\(port)|\(subset ?? "")|\(service.host(clusterDomain: clusterDomain))"
     }
 
+    /// The service that an outbound cluster leads to; nil for any other name.
+    package static func service(ofCluster name: String, clusterDomain: String) -> ServiceID? {
+        let parts = name.split(separator: "|", omittingEmptySubsequences: false)
+        guard parts.count == 4, parts[0] == "outbound" else { return nil }
+        return ServiceID(host: String(parts[3]), in: "", clusterDomain: clusterDomain)
+    }
+
     /// `inbound|8080||`
     package static func inboundCluster(port: Int) -> String { "inbound|\(port)||" }
 

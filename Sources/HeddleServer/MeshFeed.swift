@@ -13,6 +13,7 @@ package final class MeshFeed: ProxyConfigurationSource, Sendable {
         var snapshot = MeshSnapshot()
         var workloads: [ObjectKey: WorkloadInstance] = [:]
         var problems: [String: [FieldError]] = [:]
+        var called = CalledServices()
     }
 
     private let state = Mutex(State())
@@ -25,7 +26,10 @@ package final class MeshFeed: ProxyConfigurationSource, Sendable {
         let built = MeshSnapshot.build(from: objects, settings: settings)
         return state.withLock { state in
             let isChanged = state.snapshot != built.snapshot || state.workloads != built.workloads
-            state = State(snapshot: built.snapshot, workloads: built.workloads, problems: built.problems)
+            state.snapshot = built.snapshot
+            state.workloads = built.workloads
+            state.problems = built.problems
+            if isChanged { state.called.keep(built.workloads.values, built.snapshot.services) }
             return isChanged
         }
     }
@@ -35,8 +39,8 @@ package final class MeshFeed: ProxyConfigurationSource, Sendable {
     /// What could not be taken over from mesh objects, by object (`VirtualService shop/catalog`).
     package var problems: [String: [FieldError]] { state.withLock { $0.problems } }
 
-    package func resources(for proxy: ProxyIdentity) -> ResourceSet {
-        guard let configuration = configuration(of: proxy) else { return ResourceSet() }
+    package func resources(for proxy: ProxyIdentity, requested: Set<String>) -> ResourceSet {
+        guard let configuration = configuration(of: proxy, requested: requested) else { return ResourceSet() }
         var resources = ResourceSet()
         func requires(_ kind: ResourceKey.Kind, _ name: String) -> Set<String> {
             configuration.requiredClusters[ResourceKey(kind, name)] ?? []
@@ -67,17 +71,21 @@ package final class MeshFeed: ProxyConfigurationSource, Sendable {
 
     /// The objects that a refused resource was made of, most specific first.
     package func sources(of rejection: Rejection, for proxy: ProxyIdentity) -> [String] {
-        guard let configuration = configuration(of: proxy) else { return [] }
+        guard let configuration = configuration(of: proxy, requested: []) else { return [] }
         return rejection.resourceNames.flatMap { name in
             ResourceKey(typeURL: rejection.type.rawValue, name: name).flatMap { configuration.sources[$0] } ?? []
         }
     }
 
-    private func configuration(of proxy: ProxyIdentity) -> ProxyConfiguration? {
-        let (snapshot, workload) = state.withLock {
-            ($0.snapshot, $0.workloads[ObjectKey(namespace: proxy.namespace, name: proxy.podName)])
+    private func configuration(of proxy: ProxyIdentity, requested: Set<String>) -> ProxyConfiguration? {
+        let known = state.withLock { state -> (MeshSnapshot, WorkloadInstance, Set<ServiceID>)? in
+            let key = ObjectKey(namespace: proxy.namespace, name: proxy.podName)
+            guard let workload = state.workloads[key] else { return nil }
+            state.called.note(requested, by: workload, clusterDomain: state.snapshot.settings.clusterDomain)
+            return (state.snapshot, workload, state.called.services(calledBy: workload))
         }
         // A pod that the cache does not know yet gets its configuration when it does: the feed is refreshed then.
-        return workload.map { ProxyConfiguration.make(for: $0, in: snapshot) }
+        guard let (snapshot, workload, called) = known else { return nil }
+        return ProxyConfiguration.make(for: workload, in: snapshot, calling: called)
     }
 }

@@ -26,16 +26,19 @@ package struct MeshSnapshot: Sendable, Hashable {
         self.scopes = scopes
     }
 
-    /// The services that a workload may call through its proxy: as its egress scope says, else all.
-    package func services(calledBy workload: WorkloadInstance) -> [MeshService] {
-        let scope =
-            scopes.first { scope in
-                scope.namespace == workload.namespace
-                    && scope.selector?.allSatisfy { workload.labels[$0.key] == $0.value } == true
-            } ?? scopes.first { $0.namespace == workload.namespace && $0.selector == nil }
+    /// The egress scope that holds for a workload: the one that selects it, else its namespace's, else the mesh's.
+    package func scope(of workload: WorkloadInstance) -> EgressScope? {
+        scopes.first { scope in
+            scope.namespace == workload.namespace
+                && scope.selector?.allSatisfy { workload.labels[$0.key] == $0.value } == true
+        } ?? scopes.first { $0.namespace == workload.namespace && $0.selector == nil }
             ?? scopes.first { $0.namespace == settings.rootNamespace && $0.selector == nil }
+    }
+
+    /// The services that a workload may call through its proxy: as its egress scope says, else all. Sorted.
+    package func services(callableBy workload: WorkloadInstance) -> [MeshService] {
         let all = services.values.sorted { $0.id < $1.id }
-        guard let scope else { return all }
+        guard let scope = scope(of: workload) else { return all }
         return all.filter { scope.includes($0.id, from: workload.namespace) }
     }
 }

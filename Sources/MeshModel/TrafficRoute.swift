@@ -14,6 +14,14 @@ package struct TrafficRoute: Sendable, Hashable {
         self.services = services
         self.rules = rules
     }
+
+    /// Whether requests, or copies of them, may be led to one of these services.
+    package func leads(toAnyOf services: Set<ServiceID>) -> Bool {
+        rules.contains { rule in
+            rule.destinations.contains { services.contains($0.destination.service) }
+                || rule.mirrors.contains { services.contains($0.destination.service) }
+        }
+    }
 }
 
 package struct RouteRule: Sendable, Hashable {

@@ -82,8 +82,9 @@ struct DiscoveryService: RegistrableRPCService {
 
         var stream = DiscoveryStream(
             removalGrace: options.removalGrace, endpointPatience: options.endpointPatience)
-        var (resources, generation) = hub.resources(for: proxy)
-        stream.update(resources)
+        var generation: UInt64 = 0
+        // Nothing has been computed yet.
+        var requested: Set<String>?
         var message = StreamMailbox.Message.request(first)
         while true {
             mailbox.willRead(message)
@@ -92,10 +93,15 @@ struct DiscoveryService: RegistrableRPCService {
                 logger.trace("received", metadata: ["request": "\(request)"])
                 note(stream.receive(request), from: proxy, logger: logger)
             case .changed:
-                (resources, generation) = hub.resources(for: proxy)
-                stream.update(resources)
+                requested = nil
             case .tick:
                 break
+            }
+            if requested != stream.requestedClusters {
+                requested = stream.requestedClusters
+                let (resources, current) = hub.resources(for: proxy, requested: stream.requestedClusters)
+                generation = current
+                stream.update(resources)
             }
             while let response = stream.nextResponse(at: .now) {
                 logger.debug(

@@ -32,6 +32,9 @@ package struct DiscoveryStream: Sendable {
     /// When clusters were last sent, until they and their endpoints have been taken.
     private var waitingSince: Instant?
     private var lastNonce: UInt64 = 0
+    /// Clusters that the proxy asks for by name, beside all those that it gets unasked, and those that it brought along
+    /// when it connected: what its requests need.
+    package private(set) var requestedClusters: Set<String> = []
 
     package init(removalGrace: Duration = .seconds(5), endpointPatience: Duration = .seconds(5)) {
         self.removalGrace = removalGrace
@@ -50,6 +53,12 @@ package struct DiscoveryStream: Sendable {
     /// Takes a request: a subscription, an answer, or both.
     package mutating func receive(_ request: DeltaRequest) -> Outcome {
         let type = TypeURL(rawValue: request.typeURL)
+        if type == .cluster {
+            requestedClusters.formUnion(request.resourceNamesSubscribe)
+            requestedClusters.formUnion(request.initialResourceVersions.keys)
+            requestedClusters.subtract(request.resourceNamesUnsubscribe)
+            requestedClusters.remove("*")
+        }
         guard var subscription = subscriptions[type] else {
             subscriptions[type] = Subscription(
                 type: type, subscribe: request.resourceNamesSubscribe,
@@ -102,7 +111,9 @@ package struct DiscoveryStream: Sendable {
         defer { subscriptions[type] = subscription }
         let due = subscription.due(desired[type])
         let resources = subscription.batch(of: type.isReferredTo ? due : due.filter { isUsable($0, at: now) })
-        let unknown = subscription.unknown(desired[type])
+        // Of a proxy that nothing is known of yet, no request's cluster is said to be missing.
+        let isUndecided = type == .cluster && desired.types.isEmpty
+        let unknown = isUndecided ? [] : subscription.unknown(desired[type])
         guard !resources.isEmpty || !unknown.isEmpty else { return nil }
         if type == .cluster { awaitEndpoints(of: resources, at: now) }
         return send(resources, removed: unknown, isRemoval: false, on: &subscription)

@@ -2,5 +2,8 @@
 package protocol ProxyConfigurationSource: Sendable {
     /// Called on the proxy's own task, once per change and proxy, so it must be quick, and safe to call from many
     /// tasks.
-    func resources(for proxy: ProxyIdentity) -> ResourceSet
+    ///
+    /// - Parameter requested: Names of clusters that the proxy has asked for because a request needs them (on-demand
+    ///   discovery), and of those that it brought along when it connected. What is not in the answer does not exist.
+    func resources(for proxy: ProxyIdentity, requested: Set<String>) -> ResourceSet
 }

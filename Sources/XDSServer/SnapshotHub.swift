@@ -100,10 +100,10 @@ package final class SnapshotHub: Sendable {
     }
 
     /// What a proxy should have now, and of which generation that is at least.
-    func resources(for proxy: ProxyIdentity) -> (ResourceSet, generation: UInt64) {
+    func resources(for proxy: ProxyIdentity, requested: Set<String>) -> (ResourceSet, generation: UInt64) {
         // Read before the source is asked: a change between the two is in the answer, or wakes the stream again.
         let generation = self.generation
-        return (source.resources(for: proxy), generation)
+        return (source.resources(for: proxy, requested: requested), generation)
     }
 
     func report(_ id: UInt64, stream: DiscoveryStream, generation: UInt64) {

@@ -65,6 +65,8 @@ struct MeshFeedTests {
         return objects
     }
 
+    private static let catalog: Set<String> = ["outbound|80||catalog.shop.svc.cluster.local"]
+
     private func proxy(_ pod: String) -> ProxyIdentity {
         ProxyIdentity(
             spiffeID: "spiffe://cluster.local/ns/shop/sa/cart", namespace: "shop", serviceAccount: "cart", nodeID: pod,
@@ -74,7 +76,7 @@ struct MeshFeedTests {
     @Test func `a proxy of a known pod gets the services that it may call`() {
         let feed = MeshFeed()
         #expect(feed.refresh(objects(), settings: MeshSettings()))
-        let resources = feed.resources(for: proxy("cart-1"))
+        let resources = feed.resources(for: proxy("cart-1"), requested: Self.catalog)
         #expect(resources[.cluster]["outbound|80||catalog.shop.svc.cluster.local"] != nil)
         #expect(resources[.endpoints]["outbound|80||catalog.shop.svc.cluster.local"] != nil)
         #expect(resources[.cluster]["inbound|8080||"] != nil)
@@ -82,29 +84,56 @@ struct MeshFeedTests {
         #expect(!resources[.listener].isEmpty)
     }
 
+    @Test func `a proxy has no cluster of a service until it asks; then its workload's other pods have it too`() {
+        let feed = MeshFeed()
+        var objects = objects(weight: 10)
+        var sibling = pod("cart-2", app: "cart", "10.1.0.4")
+        sibling.labels["pod-template-hash"] = "ccc"
+        objects.pods.append(sibling)
+        _ = feed.refresh(objects, settings: MeshSettings())
+        func clusters(_ pod: String, asking names: Set<String> = []) -> Set<String> {
+            Set(feed.resources(for: proxy(pod), requested: names)[.cluster].keys.filter { $0.hasPrefix("outbound") })
+        }
+        #expect(clusters("cart-1").isEmpty)
+        #expect(clusters("catalog-1", asking: ["outbound|80||cart.shop.svc.cluster.local"]).count == 1)
+        #expect(clusters("cart-1").isEmpty)
+        let called = clusters("cart-1", asking: ["outbound|80|stable|catalog.shop.svc.cluster.local"])
+        #expect(called.count == 3)
+        #expect(clusters("cart-2") == called)
+        // What exists no more is forgotten, and what it brings along when it comes again is not.
+        objects.services.removeAll { $0.name == "catalog" }
+        _ = feed.refresh(objects, settings: MeshSettings())
+        #expect(clusters("cart-1").isEmpty)
+        objects.services.append(service("catalog", "10.2.0.9"))
+        _ = feed.refresh(objects, settings: MeshSettings())
+        #expect(clusters("cart-2").isEmpty)
+        #expect(clusters("cart-1", asking: called) == called)
+    }
+
     @Test func `a route waits for the clusters that it names`() throws {
         let feed = MeshFeed()
         _ = feed.refresh(objects(weight: 10), settings: MeshSettings())
-        let route = try #require(feed.resources(for: proxy("cart-1"))[.route]["80.catalog.shop.svc.cluster.local"])
+        let route = try #require(
+            feed.resources(for: proxy("cart-1"), requested: Self.catalog)[.route]["80.catalog.shop.svc.cluster.local"])
         #expect(route.requires.contains("outbound|80|canary|catalog.shop.svc.cluster.local"))
         #expect(route.requires.contains("outbound|80|stable|catalog.shop.svc.cluster.local"))
     }
 
     @Test func `a pod that the caches do not know yet gets nothing, until they do`() {
         let feed = MeshFeed()
-        #expect(feed.resources(for: proxy("cart-1")) == ResourceSet())
+        #expect(feed.resources(for: proxy("cart-1"), requested: Self.catalog) == ResourceSet())
         _ = feed.refresh(objects(), settings: MeshSettings())
-        #expect(feed.resources(for: proxy("cart-2")) == ResourceSet())
-        #expect(feed.resources(for: proxy("cart-1")) != ResourceSet())
+        #expect(feed.resources(for: proxy("cart-2"), requested: Self.catalog) == ResourceSet())
+        #expect(feed.resources(for: proxy("cart-1"), requested: Self.catalog) != ResourceSet())
     }
 
     @Test func `only a change that proxies see counts as one`() {
         let feed = MeshFeed()
         #expect(feed.refresh(objects(weight: 10), settings: MeshSettings()))
         #expect(!feed.refresh(objects(weight: 10), settings: MeshSettings()))
-        let before = feed.resources(for: proxy("cart-1"))
+        let before = feed.resources(for: proxy("cart-1"), requested: Self.catalog)
         #expect(feed.refresh(objects(weight: 20), settings: MeshSettings()))
-        let after = feed.resources(for: proxy("cart-1"))
+        let after = feed.resources(for: proxy("cart-1"), requested: Self.catalog)
         #expect(before.version(of: .route) != after.version(of: .route))
         #expect(before.version(of: .cluster) == after.version(of: .cluster))
     }

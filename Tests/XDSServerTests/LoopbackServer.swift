@@ -14,15 +14,29 @@ import Synchronization
 final class FixedSource: ProxyConfigurationSource {
     private let set: Mutex<ResourceSet>
     private let asked = Mutex<[ProxyIdentity]>([])
+    private let wanted = Mutex<Set<String>>([])
+    /// The clusters that a proxy gets unasked; nil for all.
+    let unasked: Set<String>?
 
-    init(_ resources: ResourceSet = ResourceSet()) { set = Mutex(resources) }
+    init(_ resources: ResourceSet = ResourceSet(), unasked: Set<String>? = nil) {
+        set = Mutex(resources)
+        self.unasked = unasked
+    }
 
-    func resources(for proxy: ProxyIdentity) -> ResourceSet {
+    func resources(for proxy: ProxyIdentity, requested: Set<String>) -> ResourceSet {
         asked.withLock { $0.append(proxy) }
-        return set.withLock { $0 }
+        wanted.withLock { $0 = requested }
+        let resources = set.withLock { $0 }
+        guard let unasked else { return resources }
+        return ResourceSet(
+            resources.types.flatMap { resources[$0].values }.filter { resource in
+                (resource.type != .cluster && resource.type != .endpoints)
+                    || unasked.union(requested).contains(resource.name)
+            })
     }
 
     func replace(_ resources: ResourceSet) { set.withLock { $0 = resources } }
+    var lastRequested: Set<String> { wanted.withLock { $0 } }
     var lastAsked: ProxyIdentity? { asked.withLock { $0.last } }
 }
 
@@ -37,6 +51,7 @@ struct LoopbackServer: Sendable {
 
     init(
         resources: ResourceSet, authority given: CertificateAuthority? = nil, port: Int = 0,
+        unasked: Set<String>? = nil,
         options: AggregatedDiscoveryServer.Options = .init(trustDomain: "cluster.local")
     ) throws {
         authority = try given ?? CertificateAuthority.selfSigned(trustDomain: "cluster.local", now: Date())
@@ -44,7 +59,7 @@ struct LoopbackServer: Sendable {
             dnsNames: ["heddle-operator.heddle-system.svc"], ipAddresses: ["127.0.0.1"], now: Date())
         certificates = try ServerCertificates(
             chainPEM: own.chainPEM, keyPEM: own.keyPEM, rootsPEM: authority.trustBundle.pem)
-        source = FixedSource(resources)
+        source = FixedSource(resources, unasked: unasked)
         let rejections = Mutexed<[Rejection]>([])
         self.rejections = rejections
         hub = SnapshotHub(source: source) { _, rejection in rejections.withLock { $0.append(rejection) } }

@@ -36,6 +36,13 @@ struct RealEnvoyTests {
             frontPort: TinyHTTP.freePort(), backPort: TinyHTTP.freePort(), clusters: ["one": 1], target: "one")
     }
 
+    private func onDemandMesh() -> TinyMesh {
+        var mesh = mesh()
+        mesh.isOnDemand = true
+        mesh.clusters = ["one": 1, "two": 1, "three": 1, "four": 1]
+        return mesh
+    }
+
     @Test func aRequestPassesAndNoneIsLostWhileClustersAreReplacedBehindIt() async throws {
         let mesh = mesh()
         let server = try LoopbackServer(resources: try mesh.resources(), authority: authority, options: options)
@@ -69,6 +76,49 @@ struct RealEnvoyTests {
             #expect(load.total > 100)
             #expect(load.bad == [:], "of \(load.total) requests")
             #expect(server.rejections.value.isEmpty)
+        }
+    }
+
+    @Test func aClusterComesWithTheFirstRequestThatNeedsItAndStaysOverAReconnection() async throws {
+        let mesh = onDemandMesh()
+        let resources = try mesh.resources()
+        let front = mesh.frontPort
+        let discoveryPort = Int(TinyHTTP.freePort())
+        let running = Mutexed<EnvoyProcess?>(nil)
+        defer { running.value?.stop() }
+        let first = try LoopbackServer(
+            resources: resources, authority: authority, port: discoveryPort, unasked: ["four"], options: options)
+        try await first.serving { port in
+            let envoy = try EnvoyProcess(discoveryPort: port, authority: authority, identity: cart)
+            running.withLock { $0 = envoy }
+            try await eventually("Envoy does not answer: \(envoy.log)") {
+                TinyHTTP.status(port: front, path: "/two", seconds: 10) == 200
+            }
+            #expect(first.source.lastRequested == ["two"])
+            for name in ["three", "one"] {
+                #expect(TinyHTTP.status(port: front, path: "/\(name)", seconds: 10) == 200, "\(name): \(envoy.log)")
+            }
+            #expect(first.source.lastRequested == ["one", "two", "three"])
+            #expect(TinyHTTP.status(port: front, path: "/absent", seconds: 10) == 503)
+            #expect(TinyHTTP.status(port: front, path: "/two") == 200)
+            try await eventually("not in sync: \(first.hub.debugJSON())") { first.hub.isSynced() }
+        }
+        #expect(TinyHTTP.status(port: front, path: "/three") == 200)
+        let second = try LoopbackServer(
+            resources: resources, authority: authority, port: discoveryPort, unasked: ["four"], options: options)
+        try await second.serving { _ in
+            try await eventually("no reconnection") { second.hub.isSynced() && !second.hub.proxies().isEmpty }
+            #expect(second.source.lastRequested.isSuperset(of: ["one", "two", "three"]))
+            for name in ["one", "two", "three", "four"] {
+                #expect(TinyHTTP.status(port: front, path: "/\(name)", seconds: 10) == 200, "\(name)")
+            }
+            // A change of a cluster that came on demand reaches the proxy as any other.
+            var next = mesh
+            next.clusters["two"] = 2
+            second.source.replace(try next.resources())
+            let generation = second.hub.changed()
+            try await eventually("the change is not taken") { second.hub.isSynced(generation: generation) }
+            #expect(TinyHTTP.status(port: front, path: "/two") == 200)
         }
     }
 

@@ -34,18 +34,18 @@ final class TinyLoad: Sendable {
     var bad: [String: Int] { state.value.bad }
 }
 
-/// One HTTP/1.1 request over a connection of its own. It blocks for at most two seconds.
+/// One HTTP/1.1 request over a connection of its own. It blocks for at most `seconds`.
 enum TinyHTTP {
     /// The status of the answer, or nil when there is none.
-    static func status(port: UInt32) -> Int? {
+    static func status(port: UInt32, path: String = "/", seconds: Int = 2) -> Int? {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
-        var limit = timeval(tv_sec: 2, tv_usec: 0)
+        var limit = timeval(tv_sec: seconds, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var address = loopback(port)
         guard connected(descriptor, &address) else { return nil }
-        let request = Array("GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n".utf8)
+        let request = Array("GET \(path) HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n".utf8)
         guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { return nil }
         var answer = [UInt8](repeating: 0, count: 64)
         let count = recv(descriptor, &answer, answer.count, 0)

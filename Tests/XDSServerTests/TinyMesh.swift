@@ -12,6 +12,8 @@ struct TinyMesh: Sendable {
     var clusters: [String: UInt32]
     /// The cluster that all requests go to.
     var target: String
+    /// Whether `/<name>` goes to the cluster of that name, which the proxy asks for when a request needs it.
+    var isOnDemand = false
     /// Whether the route configuration has the same domain twice, which Envoy refuses.
     var isBroken = false
 
@@ -89,12 +91,18 @@ struct TinyMesh: Sendable {
             let host = Envoy_Config_Route_V3_VirtualHost.with {
                 $0.name = "all"
                 $0.domains = ["*"]
-                $0.routes = [
+                let named = isOnDemand ? clusters.keys.sorted() + ["absent"] : []
+                $0.routes = named.map { name in
+                    .with {
+                        $0.match.prefix = "/\(name)"
+                        $0.route.cluster = name
+                    }
+                }
+                $0.routes.append(
                     .with {
                         $0.match.prefix = "/"
                         $0.route.cluster = target
-                    }
-                ]
+                    })
             }
             $0.virtualHosts = isBroken ? [host, host] : [host]
         }
@@ -105,6 +113,14 @@ struct TinyMesh: Sendable {
     private func listener(
         _ name: String, _ port: UInt32, configure: (inout Manager) -> Void
     ) throws -> Envoy_Config_Listener_V3_Listener {
+        let discovery = Envoy_Extensions_Filters_Http_OnDemand_V3_OnDemand.with {
+            $0.odcds.source = Self.ads
+            $0.odcds.timeout.seconds = 5
+        }
+        let onDemand = try Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter.with {
+            $0.name = "envoy.filters.http.on_demand"
+            $0.typedConfig = try Google_Protobuf_Any(message: discovery)
+        }
         let router = try Google_Protobuf_Any(message: Envoy_Extensions_Filters_Http_Router_V3_Router())
         var manager = Manager.with {
             $0.statPrefix = name
@@ -114,6 +130,7 @@ struct TinyMesh: Sendable {
                     $0.typedConfig = router
                 }
             ]
+            if isOnDemand { $0.httpFilters.insert(onDemand, at: 0) }
         }
         configure(&manager)
         let filter = try Google_Protobuf_Any(message: manager)
