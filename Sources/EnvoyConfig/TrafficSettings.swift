@@ -29,8 +29,11 @@ struct TrafficSettings {
         }
     }
 
-    /// Unlimited but for retries, which stay below a fifth of the requests in flight: Envoy's own limits (1024 each) fail
-    /// requests that nobody asked to be failed.
+    /// Unlimited but for retries: Envoy's own limits (1024 each) fail requests that nobody asked to be failed.
+    ///
+    /// Retries may be half of the requests in flight, so that the loss of one of two endpoints fails none and a failing
+    /// service gets at most half again of its load; below a hundred they are not counted, since a small client whose
+    /// requests pile up for a moment is no storm.
     private var thresholds: Envoy_Config_Cluster_V3_CircuitBreakers.Thresholds {
         func limit(_ value: Int?) -> Google_Protobuf_UInt32Value {
             value.map { .init(clamping: $0) } ?? .init(UInt32.max)
@@ -43,8 +46,8 @@ struct TrafficSettings {
             if let retries = pool?.maxRetries {
                 $0.maxRetries = .init(clamping: retries)
             } else {
-                $0.retryBudget.budgetPercent = .init(20)
-                $0.retryBudget.minRetryConcurrency = 10
+                $0.retryBudget.budgetPercent = .init(50)
+                $0.retryBudget.minRetryConcurrency = 100
             }
         }
     }
