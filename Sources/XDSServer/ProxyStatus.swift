@@ -13,7 +13,7 @@ package struct TypeStatus: Sendable, Equatable {
 }
 
 /// What one connected proxy has.
-package struct ProxyStatus: Sendable {
+package struct ProxyStatus: Sendable, Equatable {
     package let proxy: ProxyIdentity
     package let connectedSince: Date
     /// The generation of the hub from which the proxy's resources were last computed.

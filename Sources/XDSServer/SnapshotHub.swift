@@ -16,6 +16,7 @@ package final class SnapshotHub: Sendable {
 
     private struct State {
         var generation: UInt64 = 1
+        var revision: UInt64 = 0
         var nextID: UInt64 = 0
         var streams: [UInt64: Stream] = [:]
         var isClosed = false
@@ -51,6 +52,9 @@ package final class SnapshotHub: Sendable {
 
     /// The generation of the last change.
     package var generation: UInt64 { state.withLock { $0.generation } }
+
+    /// Grows with everything that `proxies()` tells: connections, and what proxies have taken or refused. Cheap to poll.
+    package var revision: UInt64 { state.withLock { $0.revision } }
 
     /// Every connected proxy, by namespace and name.
     package func proxies() -> [ProxyStatus] {
@@ -89,6 +93,7 @@ package final class SnapshotHub: Sendable {
         state.withLock { state in
             guard !state.isClosed else { return nil }
             state.nextID += 1
+            state.revision += 1
             state.streams[state.nextID] = Stream(
                 mailbox: mailbox, status: ProxyStatus(proxy: proxy, connectedSince: now()))
             return state.nextID
@@ -96,7 +101,10 @@ package final class SnapshotHub: Sendable {
     }
 
     func disconnect(_ id: UInt64) {
-        state.withLock { $0.streams[id] = nil }
+        state.withLock { state in
+            state.streams[id] = nil
+            state.revision += 1
+        }
     }
 
     /// What a proxy should have now, and of which generation that is at least.
@@ -111,10 +119,14 @@ package final class SnapshotHub: Sendable {
         let isSynced = stream.isSynced
         let wakeUp = stream.nextWakeUp
         state.withLock { state in
-            state.streams[id]?.status.types = status
-            state.streams[id]?.status.isSynced = isSynced
-            state.streams[id]?.status.generation = generation
-            state.streams[id]?.nextWakeUp = wakeUp
+            guard var entry = state.streams[id] else { return }
+            let old = entry.status
+            entry.status.types = status
+            entry.status.isSynced = isSynced
+            entry.status.generation = generation
+            entry.nextWakeUp = wakeUp
+            state.streams[id] = entry
+            if entry.status != old { state.revision += 1 }
         }
     }
 

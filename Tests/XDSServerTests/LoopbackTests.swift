@@ -54,10 +54,16 @@ import Testing
                     return false
                 }
                 #expect(response.resources.map(\.name) == ["m"])
+                #expect(server.hub.revision > 0)
                 try await eventually { server.hub.isSynced(generation: generation.value) { $0.podName == "cart-1" } }
                 return true
             }
             #expect(generation.value > 0)
+            // The proxy has gone, and that is told too; at rest nothing is.
+            try await eventually { server.hub.proxies().isEmpty }
+            let revision = server.hub.revision
+            server.hub.changed()
+            #expect(server.hub.revision == revision)
         }
     }
 
