@@ -73,11 +73,24 @@ package struct SidecarBootstrap: Equatable, Sendable {
             "stats_config": BootstrapStats.document,
             "stats_flush_interval": "1s",
             "deferred_stat_options": ["enable_deferred_creation_stats": true],
-            "cluster_manager": ["enable_deferred_cluster_creation": true],
+            "cluster_manager": [
+                "enable_deferred_cluster_creation": true,
+                // Says nothing until the server asks.
+                "load_stats_config": [
+                    "api_type": "GRPC", "transport_api_version": "V3",
+                    "grpc_services": [["envoy_grpc": ["cluster_name": "xds"]]],
+                ],
+            ],
             "overload_manager": overloadManager,
             "layered_runtime": [
                 "layers": [
-                    ["name": "static", "static_layer": [:]],
+                    [
+                        "name": "static",
+                        "static_layer": [
+                            // Else a request that ends in a second in which none begins is never reported.
+                            "envoy.reloadable_features.report_load_for_non_zero_stats": true
+                        ],
+                    ],
                     ["name": "admin", "admin_layer": [:]],
                 ]
             ],

@@ -2,7 +2,7 @@ import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 package import Logging
 
-/// The discovery server: gRPC over HTTP/2 with mutual TLS.
+/// The discovery server: gRPC over HTTP/2 with mutual TLS. It also takes the proxies' load reports.
 ///
 /// `run()` once; it returns after `beginGracefulShutdown()` or when its task is cancelled.
 package final class AggregatedDiscoveryServer: Sendable {
@@ -23,6 +23,7 @@ package final class AggregatedDiscoveryServer: Sendable {
     }
 
     private let hub: SnapshotHub
+    private let loads: LoadReportHub
     private let server: GRPCServer<HTTP2ServerTransport.Posix>
     private let logger: Logger
 
@@ -31,10 +32,11 @@ package final class AggregatedDiscoveryServer: Sendable {
     ///   - port: 0 for a free one.
     /// - Throws: When the certificates cannot be used for TLS.
     package init(
-        address: String = "0.0.0.0", port: Int, hub: SnapshotHub, certificates: ServerCertificates, logger: Logger,
-        options: Options = Options()
+        address: String = "0.0.0.0", port: Int, hub: SnapshotHub, loads: LoadReportHub = LoadReportHub(),
+        certificates: ServerCertificates, logger: Logger, options: Options = Options()
     ) throws {
         self.hub = hub
+        self.loads = loads
         self.logger = logger
         let security = try HTTP2ServerTransport.Posix.TransportSecurity.mTLS(certificateReloader: certificates) {
             // The callback alone decides, since it knows roots that came later; the system's are not asked.
@@ -55,7 +57,11 @@ package final class AggregatedDiscoveryServer: Sendable {
                 $0.connection.flushCoalescing = nil
             })
         server = GRPCServer(
-            transport: transport, services: [DiscoveryService(hub: hub, options: options, logger: logger)])
+            transport: transport,
+            services: [
+                DiscoveryService(hub: hub, options: options, logger: logger),
+                LoadReportingService(hub: loads, trustDomain: options.trustDomain, logger: logger),
+            ])
     }
 
     /// The port that is listened on; waits until it is bound.
@@ -101,5 +107,6 @@ package final class AggregatedDiscoveryServer: Sendable {
     package func beginGracefulShutdown() {
         server.beginGracefulShutdown()
         hub.close()
+        loads.close()
     }
 }

@@ -32,12 +32,12 @@ struct DiscoveryService: RegistrableRPCService {
     }
 
     /// What the proxy's certificate proves, and until when.
-    private struct Peer: Sendable {
+    struct Peer: Sendable {
         var spiffeID: String
         var notAfter: Date
     }
 
-    private static func peer(of context: ServerContext) -> Peer? {
+    static func peer(of context: ServerContext) -> Peer? {
         guard let certificate = (context.transportSpecific as? HTTP2ServerTransport.Posix.Context)?.peerCertificate,
             let spiffeID = certificate.spiffeID
         else { return nil }
@@ -120,14 +120,11 @@ struct DiscoveryService: RegistrableRPCService {
 
     private func identify(_ request: DeltaRequest, peer: Peer) throws -> ProxyIdentity {
         do {
-            var proxy = try ProxyIdentity(
-                spiffeID: peer.spiffeID, node: request.node, trustDomain: options.trustDomain)
-            proxy.certificateNotAfter = peer.notAfter
-            return proxy
+            return try ProxyIdentity(peer: peer, node: request.node, trustDomain: options.trustDomain)
         } catch {
             logger.warning(
                 "proxy refused", metadata: ["identity": .string(peer.spiffeID), "reason": .string(error.message)])
-            throw RPCError(code: .permissionDenied, message: error.message)
+            throw error
         }
     }
 
@@ -141,5 +138,19 @@ struct DiscoveryService: RegistrableRPCService {
                 "reason": .string(rejection.message),
             ])
         hub.rejected(by: proxy, rejection)
+    }
+}
+
+extension ProxyIdentity {
+    /// - Throws: `permissionDenied` when the node is not what the certificate proves.
+    init(
+        peer: DiscoveryService.Peer, node: Envoy_Config_Core_V3_Node, trustDomain: String?
+    ) throws(RPCError) {
+        do throws(ProxyRefusal) {
+            try self.init(spiffeID: peer.spiffeID, node: node, trustDomain: trustDomain)
+        } catch {
+            throw RPCError(code: .permissionDenied, message: error.message)
+        }
+        certificateNotAfter = peer.notAfter
     }
 }

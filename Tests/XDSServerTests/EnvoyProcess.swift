@@ -56,7 +56,10 @@ final class EnvoyProcess: Sendable {
           "ads_config": {"api_type": "DELTA_GRPC", "transport_api_version": "V3", "set_node_on_first_message_only": true,
             "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}]},
           "cds_config": {"ads": {}, "resource_api_version": "V3"}, "lds_config": {"ads": {}, "resource_api_version": "V3"}},
-         "cluster_manager": {"enable_deferred_cluster_creation": true},
+         "cluster_manager": {"enable_deferred_cluster_creation": true, "load_stats_config": {"api_type": "GRPC",
+          "transport_api_version": "V3", "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}]}},
+         "layered_runtime": {"layers": [{"name": "static",
+          "static_layer": {"envoy.reloadable_features.report_load_for_non_zero_stats": true}}]},
          "static_resources": {"clusters": [{
           "name": "xds", "type": "STATIC", "connect_timeout": "1s",
           "load_assignment": {"cluster_name": "xds", "endpoints": [{"lb_endpoints": [{"endpoint":

@@ -46,6 +46,7 @@ struct LoopbackServer: Sendable {
     let certificates: ServerCertificates
     let source: FixedSource
     let hub: SnapshotHub
+    let loads = LoadReportHub()
     let server: AggregatedDiscoveryServer
     let rejections: Mutexed<[Rejection]>
 
@@ -68,7 +69,8 @@ struct LoopbackServer: Sendable {
         let level = ProcessInfo.processInfo.environment["HEDDLE_TEST_LOG"].flatMap(Logger.Level.init(rawValue:))
         logger.logLevel = level ?? .critical
         server = try AggregatedDiscoveryServer(
-            address: "127.0.0.1", port: port, hub: hub, certificates: certificates, logger: logger, options: options)
+            address: "127.0.0.1", port: port, hub: hub, loads: loads, certificates: certificates, logger: logger,
+            options: options)
     }
 
     /// Runs the server while `body` runs.

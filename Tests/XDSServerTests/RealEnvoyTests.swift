@@ -122,6 +122,41 @@ struct RealEnvoyTests {
         }
     }
 
+    @Test func requestsOfWatchedClustersAreReportedAsTheyHappenAndOthersAreNot() async throws {
+        let mesh = onDemandMesh()
+        let server = try LoopbackServer(resources: try mesh.resources(), authority: authority, options: options)
+        try await server.serving { port in
+            let envoy = try EnvoyProcess(discoveryPort: port, authority: authority, identity: cart)
+            defer { envoy.stop() }
+            let front = mesh.frontPort
+            try await eventually("Envoy does not answer: \(envoy.log)") { TinyHTTP.status(port: front) == 200 }
+            #expect(server.loads.totals.isEmpty)
+            // "absent" is a cluster that comes later, as a canary's does.
+            server.loads.watch(["one", "two", "absent"])
+            func load(_ path: String, _ count: Int) {
+                for _ in 0..<count { _ = TinyHTTP.status(port: front, path: path) }
+            }
+            // Reports begin within a second of the word.
+            try await eventually("no report") {
+                load("/one", 1)
+                return server.loads.totals["one"] != nil
+            }
+            let before = server.loads.totals["one"]?.requests ?? 0
+            load("/one", 20)
+            load("/two/fail", 7)
+            load("/two", 3)
+            load("/three", 5)
+            try await eventually("not all requests are reported") {
+                server.loads.totals["one"].map { $0.requests >= before + 20 } == true
+                    && server.loads.totals["two"] == .init(requests: 10, failures: 7)
+            }
+            #expect(server.loads.totals["one"]?.failures == 0)
+            #expect(server.loads.totals["three"] == nil)
+            server.loads.watch([])
+            #expect(server.loads.totals.isEmpty)
+        }
+    }
+
     @Test func aRefusedRouteIsReportedAndTheLastGoodOneServesOn() async throws {
         let mesh = mesh()
         let server = try LoopbackServer(resources: try mesh.resources(), authority: authority, options: options)

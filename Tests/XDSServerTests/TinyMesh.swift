@@ -40,10 +40,14 @@ struct TinyMesh: Sendable {
                             $0.domains = ["*"]
                             $0.routes = [
                                 .with {
+                                    $0.match.safeRegex.regex = ".*/fail"
+                                    $0.directResponse.status = 500
+                                },
+                                .with {
                                     $0.match.prefix = "/"
                                     $0.directResponse.status = 200
                                     $0.directResponse.body.inlineString = "hello"
-                                }
+                                },
                             ]
                         }
                     ]
