@@ -15,16 +15,21 @@ package struct CertificateSigning: Sendable {
     let api: any ClusterAPI
     let authority: @Sendable () -> CertificateAuthority
     let issued: IssuedCertificates
+    let lifetime: @Sendable () -> Duration?
     let now: @Sendable () -> Date
 
-    /// - Parameter issued: is told of every certificate that is signed for a pod.
+    /// - Parameters:
+    ///   - issued: is told of every certificate that is signed for a pod.
+    ///   - lifetime: the longest life of a certificate, whatever the request asks for; nil: the authority's own bounds.
     package init(
         api: any ClusterAPI, authority: @escaping @Sendable () -> CertificateAuthority,
-        issued: IssuedCertificates = IssuedCertificates(), now: @escaping @Sendable () -> Date = { Date() }
+        issued: IssuedCertificates = IssuedCertificates(), lifetime: @escaping @Sendable () -> Duration? = { nil },
+        now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.api = api
         self.authority = authority
         self.issued = issued
+        self.lifetime = lifetime
         self.now = now
     }
 
@@ -44,10 +49,11 @@ package struct CertificateSigning: Sendable {
         do throws(IdentityError) {
             let identity = try SPIFFEIdentity(
                 trustDomain: authority.trustDomain, namespace: account.namespace, serviceAccount: account.name)
-            let certificate = try authority.sign(
-                csrPEM: csr, identity: identity, ttl: body["ttlSeconds"]?.int.map { .seconds($0) }, now: now())
+            let wish = body["ttlSeconds"]?.int.map { Duration.seconds($0) }
+            let ttl = [wish, lifetime()].compactMap { $0 }.min()
+            let certificate = try authority.sign(csrPEM: csr, identity: identity, ttl: ttl, now: now())
             let bundle = try authority.trustBundle.pem
-            if let pod { issued.note(pod, notAfter: certificate.notAfter, now: now()) }
+            issued.note(pod, notAfter: certificate.notAfter, now: now())
             return [
                 "certificateChain": .string(certificate.chainPEM), "trustBundle": .string(bundle),
                 "notAfter": .string(KubeTime.format(certificate.notAfter)),

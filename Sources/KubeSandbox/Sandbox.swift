@@ -5,6 +5,7 @@ package import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
+import Synchronization
 
 /// A cluster in this process and its children: API server, controllers and one node.
 ///
@@ -33,6 +34,7 @@ package final class Sandbox: Service {
     private let inside: SandboxNamespace.Inside
     private let logger: Logger
     private let readiness = Latch()
+    private let frontEnd = Mutex<FrontEnd?>(nil)
 
     package init(
         configuration: Configuration, inside: SandboxNamespace.Inside, logger: Logger = Logger(label: "heddle.sandbox")
@@ -51,6 +53,13 @@ package final class Sandbox: Service {
     /// Returns once the API answers and the node is ready.
     package func ready() async { await readiness.wait() }
 
+    /// Restarts the API server: connections are cut and refused for a while. Returns when they are accepted again.
+    /// - Parameter forgettingHistory: no watch can resume from before, as after a compaction of etcd.
+    package func restartAPI(after outage: Duration, forgettingHistory: Bool = false) async {
+        guard let front = frontEnd.withLock({ $0 }) else { return }
+        await front.restart(after: outage, forgettingHistory: forgettingHistory)
+    }
+
     /// Runs until cancelled, then kills every process of the sandbox.
     /// - Throws: `SandboxError` that says what the machine lacks, and failures of the servers.
     package func run() async throws {
@@ -67,7 +76,8 @@ package final class Sandbox: Service {
         var serving = APIServerHTTP.Configuration(identity: identity)
         serving.host = NodeAddresses.node
         serving.port = SandboxNamespace.innerAPIPort
-        let http = APIServerHTTP(server: api, configuration: serving, logger: logger)
+        let front = FrontEnd(server: api, configuration: serving, logger: logger)
+        frontEnd.withLock { $0 = front }
 
         let group = MultiThreadedEventLoopGroup.singleton
         let cache = ClusterCache(api: api, resources: ControllerSet.resources)
@@ -94,7 +104,7 @@ package final class Sandbox: Service {
         defer { processes.killAll() }
         do {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
-                tasks.addTask { try await http.run() }
+                tasks.addTask { try await front.run() }
                 tasks.addTask { await cache.run() }
                 tasks.addTask { await controllers.run() }
                 tasks.addTask { await ServiceProxy(cache: cache, processes: self.processes, logger: self.logger).run() }
@@ -112,7 +122,7 @@ package final class Sandbox: Service {
                 }
                 tasks.addTask {
                     await serves.wait()
-                    try await self.announce(http)
+                    try await self.announce(front.http)
                     await Latch().wait()
                 }
                 // None of them ends by itself: the first to end has failed, or all are cancelled.
@@ -144,8 +154,10 @@ package final class Sandbox: Service {
         // In the private /run, where nobody removes it while it is mounted.
         let file = "/run/heddle-resolv.conf"
         try resolver.write(toFile: file, atomically: false, encoding: .utf8)
-        let mount =
-            "t=$(readlink -m /etc/resolv.conf) && mkdir -p \"${t%/*}\" && : >> \"$t\" && mount --bind \"$1\" \"$t\""
+        // Made where it is missing only: without root the machine's own file cannot be written to, but covered.
+        let mount = """
+            t=$(readlink -m /etc/resolv.conf) && mkdir -p "${t%/*}" && { [ -e "$t" ] || : > "$t"; } && mount --bind "$1" "$t"
+            """
         let result = try await processes.run(["sh", "-c", mount, "sh", file])
         if !result.isSuccess {
             logger.warning("the node itself has no cluster DNS", metadata: ["error": "\(result.output)"])

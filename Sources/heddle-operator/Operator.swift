@@ -101,13 +101,17 @@ struct Operator {
                     }
                 }))
         let secure = try OperatorServer.secure(
-            webhooks: webhooks, signing: CertificateSigning(api: api, authority: { authority }, issued: issued),
-            address: options.address,
-            port: options.securePort, tls: try serving.tlsConfiguration(certificates), logger: logger)
+            webhooks: webhooks,
+            signing: CertificateSigning(api: api, authority: { authority }, issued: issued) {
+                MeshChoice(stores.meshes.list()).spec.proxy.certificateLifetime.duration
+            },
+            address: options.address, port: options.securePort, tls: try serving.tlsConfiguration(certificates),
+            logger: logger)
         let plain = OperatorServer.plain(
             address: options.address, port: options.plainPort, isReady: { runtime.isReady },
-            metrics: { OperatorMetrics.text(hub: hub, runtime: runtime) },
-            targets: { PrometheusTargets.list(stores.pods.list()) }, proxies: { hub.debugJSON() }, logger: logger)
+            metrics: { OperatorMetrics.text(hub: hub, runtime: runtime, issued: issued) },
+            targets: { PrometheusTargets.list(stores.pods.list()) },
+            proxies: { PeerProxies.page(hub.debugJSON(), issued: issued) }, logger: logger)
         let discovery = try AggregatedDiscoveryServer(
             address: options.address, port: options.xdsPort, hub: hub, certificates: certificates, logger: logger,
             options: .init(trustDomain: mesh.spec.trustDomain))
@@ -181,7 +185,9 @@ struct Operator {
         hub: SnapshotHub, feed: MeshFeed, issued: IssuedCertificates, freshness: Freshness, peers: PeerProxies
     ) -> ProxyView {
         var view = ProxyView(
-            isSynced: { freshness.isFresh && hub.isSynced() && peers.proxies(at: Date()).allSatisfy(\.isSynced) },
+            isSynced: {
+                freshness.isFresh && hub.isSynced() && peers.isSynced(since: freshness.changedAt, at: Date())
+            },
             syncedPods: {
                 Set(
                     hub.proxies().filter(\.isSynced).map {
@@ -199,11 +205,13 @@ struct Operator {
                 let others = peers.proxies(at: Date())
                 return (own.count + others.count, own.filter(\.isSynced).count + others.filter(\.isSynced).count)
             })
-        // What this replica signed is newer than what a stream was opened with; after a restart only the latter is known.
+        // Any replica may have signed the newest one; after its restart only what streams were opened with is known.
         view.certificateNotAfter = { pod in
-            issued.notAfter(of: pod)
-                ?? hub.proxies().first { $0.proxy.namespace == pod.namespace && $0.proxy.podName == pod.name }?.proxy
-                .certificateNotAfter ?? peers.proxies(at: Date()).first { $0.pod == pod }?.certificateNotAfter
+            let stream = hub.proxies().first { $0.proxy.namespace == pod.namespace && $0.proxy.podName == pod.name }
+            return [
+                issued.notAfter(of: pod), stream?.proxy.certificateNotAfter,
+                peers.certificateNotAfter(of: pod, at: Date()),
+            ].compactMap { $0 }.max()
         }
         return view
     }
@@ -229,6 +237,7 @@ struct Operator {
             let seen = freshness.changes
             if feed.refresh(stores.meshObjects, settings: MeshChoice(stores.meshes.list()).settings) {
                 hub.changed()
+                freshness.changed(at: Date())
             }
             freshness.caughtUp(with: seen)
             for (source, problems) in feed.problems where reported[source] != problems {
@@ -243,23 +252,27 @@ struct Operator {
 }
 
 extension Operator {
-    /// Asks the other replicas for their proxies, every two seconds, for as long as there are any.
+    /// Asks the other replicas for their proxies, every second, for as long as there are any.
     private func askPeers(_ peers: PeerProxies, stores: ClusterStores, with client: HTTPClient) async throws {
-        let own = ProcessInfo.processInfo.environment["POD_IP"]
+        let own =
+            ProcessInfo.processInfo.environment["POD_IP"] ?? (options.address == "0.0.0.0" ? nil : options.address)
         while !Task.isShuttingDownGracefully {
-            try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(2)) }
-            // Without the pod's own address (a single process outside of a cluster) there is nobody to tell apart.
+            try await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(1)) }
+            // Without an address of its own (a single process outside of a cluster) there is nobody to tell apart.
             guard let own else { continue }
             let addresses = stores.endpointSlices.list(namespace: options.namespace)
                 .filter { $0.labels["kubernetes.io/service-name"] == options.service }
                 .flatMap { $0.json["endpoints"]?.array ?? [] }
+                .filter { $0[path: "conditions", "ready"]?.bool ?? true }
                 .flatMap { $0["addresses"]?.array?.compactMap(\.string) ?? [] }
+            peers.keep(Set(addresses))
             for address in Set(addresses) where address != own {
+                let asked = Date()
                 do {
                     let request = HTTPClientRequest(url: "http://\(address):\(options.plainPort)/debug/proxies")
                     let response = try await client.execute(request, timeout: .seconds(2))
                     let body = try await response.body.collect(upTo: 64 << 20)
-                    peers.note(try JSONValue.parse(body.readableBytesView), from: address, at: Date())
+                    peers.note(try JSONValue.parse(body.readableBytesView), from: address, at: asked)
                 } catch {
                     logger.debug("a replica does not answer", metadata: ["address": "\(address)", "error": "\(error)"])
                 }
@@ -298,10 +311,13 @@ private struct LongLife: Service {
 
 /// Whether the feed has taken in everything that the caches have: until then no proxy can be in sync with them.
 private final class Freshness: Sendable {
-    private let state = Mutex<(changes: Int, taken: Int)>((1, 0))
+    private let state = Mutex<(changes: Int, taken: Int, at: Date)>((1, 0, .distantPast))
 
     var isFresh: Bool { state.withLock { $0.changes == $0.taken } }
     var changes: Int { state.withLock { $0.changes } }
+    /// When the feed last changed what proxies should have.
+    var changedAt: Date { state.withLock { $0.at } }
     func stale() { state.withLock { $0.changes += 1 } }
+    func changed(at now: Date) { state.withLock { $0.at = now } }
     func caughtUp(with changes: Int) { state.withLock { $0.taken = changes } }
 }

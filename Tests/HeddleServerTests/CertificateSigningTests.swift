@@ -47,6 +47,23 @@ struct CertificateSigningTests {
         #expect(answer["notAfter"]?.string.flatMap(KubeTime.parse) == now.addingTimeInterval(3600))
     }
 
+    @Test func `no certificate lives longer than the mesh allows, and a shorter wish is granted`() async throws {
+        let limit = Duration.seconds(120)
+        let signing = CertificateSigning(
+            api: TokenCluster(), authority: { [authority] in authority }, issued: issued, lifetime: { limit },
+            now: { [now] in now })
+        let long = try await signing.sign(token: "catalog-token", body: request())
+        #expect(long["notAfter"]?.string.flatMap(KubeTime.parse) == now.addingTimeInterval(120))
+        var body = try request()
+        body["ttlSeconds"] = nil
+        let unasked = try await signing.sign(token: "catalog-token", body: body)
+        #expect(unasked["notAfter"]?.string.flatMap(KubeTime.parse) == now.addingTimeInterval(120))
+        body["ttlSeconds"] = 90
+        let short = try await signing.sign(token: "catalog-token", body: body)
+        #expect(short["notAfter"]?.string.flatMap(KubeTime.parse) == now.addingTimeInterval(90))
+        #expect(issued.count == 3)
+    }
+
     @Test func `until when a pod's certificate is valid is remembered`() async throws {
         let pod = ObjectKey(namespace: "shop", name: "catalog-1")
         #expect(issued.notAfter(of: pod) == nil)

@@ -31,6 +31,48 @@ import XDSServer
         #expect(peers.proxies(at: now.addingTimeInterval(PeerProxies.lifetime)).isEmpty)
     }
 
+    @Test func aReplicaThatIsGoneIsForgottenAtOnce() {
+        let peers = PeerProxies()
+        peers.note(["proxies": [["proxy": ["podName": "x", "namespace": "shop"]]]], from: "a", at: now)
+        peers.keep(["b"])
+        #expect(peers.proxies(at: now).isEmpty)
+    }
+
+    @Test func anAnswerFromBeforeAChangeSaysNothingOfIt() {
+        let peers = PeerProxies()
+        #expect(peers.isSynced(since: now, at: now), "without peers there is nothing to wait for")
+        func note(_ isSynced: Bool, at: Date) {
+            peers.note(
+                ["proxies": [["proxy": ["podName": "x", "namespace": "shop"], "synced": .bool(isSynced)]]], from: "a",
+                at: at)
+        }
+        note(true, at: now)
+        #expect(!peers.isSynced(since: now, at: now))
+        note(true, at: now.addingTimeInterval(PeerProxies.lag))
+        #expect(peers.isSynced(since: now, at: now.addingTimeInterval(1)))
+        note(false, at: now.addingTimeInterval(2))
+        #expect(!peers.isSynced(since: now, at: now.addingTimeInterval(2)))
+        peers.note(["proxies": []], from: "a", at: now)
+        #expect(peers.isSynced(since: now, at: now), "a replica without proxies holds nobody up")
+    }
+
+    @Test func theNewestCertificateCountsWhoeverSignedIt() throws {
+        let issued = IssuedCertificates()
+        let pod = ObjectKey(namespace: "shop", name: "x")
+        issued.note(pod, notAfter: now.addingTimeInterval(600), now: now)
+        // The page of the replica that signed; the stream, opened with an older one, is another's.
+        let page = try JSONValue.parse(Array(PeerProxies.page("{\"proxies\": []}", issued: issued).utf8))
+        let peers = PeerProxies()
+        peers.note(page, from: "a", at: now)
+        #expect(peers.certificateNotAfter(of: pod, at: now) == now.addingTimeInterval(600))
+        let stream: JSONValue = [
+            "proxy": ["podName": "x", "namespace": "shop", "certificateNotAfter": 1050], "synced": true,
+        ]
+        peers.note(["proxies": [stream]], from: "b", at: now)
+        #expect(peers.certificateNotAfter(of: pod, at: now) == now.addingTimeInterval(600))
+        #expect(peers.certificateNotAfter(of: ObjectKey(namespace: "shop", name: "y"), at: now) == nil)
+    }
+
     @Test func aNewAnswerReplacesTheOld() {
         let peers = PeerProxies()
         peers.note(

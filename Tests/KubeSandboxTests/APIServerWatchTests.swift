@@ -78,6 +78,25 @@ struct APIServerWatchTests {
         #expect(error.isExpired)
     }
 
+    @Test func `after a compaction open watches go on, and older versions have to be listed anew`() async throws {
+        let old = try await api.create(.configMaps, configMap("a")).resourceVersion
+        let open = try await api.watch(request(["resourceVersion": old]))
+        _ = try await api.create(.configMaps, configMap("b"))
+        let before = api.watches
+        api.compactHistory()
+        let error = await refusal { () async throws(APIError) in
+            try await self.api.watch(self.request(["resourceVersion": old]))
+        }
+        #expect(error.isExpired)
+        let list = try await api.list(.configMaps, namespace: "default")
+        #expect(list.items.count == 2, "what is stored stays")
+        let resumed = try await api.watch(request(["resourceVersion": list.resourceVersion]))
+        _ = try await api.create(.configMaps, configMap("c"))
+        #expect(try await next(2, open) == ["ADDED b", "ADDED c"])
+        #expect(try await next(1, resumed) == ["ADDED c"])
+        #expect(api.watches.expired == before.expired + 1 && api.watches.resumed == before.resumed + 1)
+    }
+
     @Test func `a watch ends at its timeout with a last bookmark`() async throws {
         let stream = try await api.watch(request(["timeoutSeconds": "0", "allowWatchBookmarks": "true"]))
         api.store.tick(now: .now + .seconds(1), bookmarks: false)

@@ -17,6 +17,29 @@ struct SandboxTests {
         #expect(throws: SandboxError.self) { try SandboxNamespace.executing(["true"], directory: "/nonexistent") }
     }
 
+    @Test func `without root the sandbox enters a user namespace, with the user's subordinate ids`() throws {
+        let range = "alice:100000:65536"
+        var user = SandboxNamespace.User(
+            id: 1000, name: "alice", subordinateIDs: [range, "bob:1:1\n1000:200000:65536\n"], hasMapTools: true)
+        let command = try SandboxNamespace.command(for: user)
+        #expect(command.contains("--map-auto") && command.contains("--map-root-user"))
+        user.id = 0
+        #expect(try !SandboxNamespace.command(for: user).contains("--user"), "root needs none")
+    }
+
+    @Test(arguments: [
+        (["alice:100000:65536", "alice:100000:65536"], false, "apt-get install uidmap"),
+        (["alice:100000:65536", ""], true, "add the line `alice:100000:65536`"),
+        (["alice:100000:1000", "alice:100000:65536"], true, "add the line `alice:100000:65536`"),
+        (["bob:100000:65536", "bob:100000:65536"], true, "add the line `alice:100000:65536`"),
+    ])
+    func `one sentence names what a user without root lacks`(ranges: [String], tools: Bool, remedy: String) {
+        let user = SandboxNamespace.User(id: 1000, name: "alice", subordinateIDs: ranges, hasMapTools: tools)
+        let error = #expect(throws: SandboxError.self) { try SandboxNamespace.command(for: user) }
+        #expect(error?.description.contains(remedy) == true)
+        #expect(error?.description.contains("\n") == false)
+    }
+
     @Test func `children are reaped with their status, and what they leave behind is killed`() async throws {
         let processes = ChildProcesses()
         let failing = try await processes.run(["sh", "-c", "cat; exit 7"], input: "hello")

@@ -79,6 +79,17 @@ extension ProxySettings {
                 "concurrency",
                 .integer("Worker threads; 0: one a core of the CPU limit.", minimum: 0, maximum: 64, default: 2)),
             .field("drainDuration", .duration("Time that open requests get when a pod ends.", default: "5s")),
+            .field(
+                "certificateLifetime",
+                .duration(
+                    "Longest life of a workload's certificate, 1m to 24h; sidecars renew it after half of it at the "
+                        + "earliest. A change counts from each sidecar's next renewal.", default: "24h")),
+        ],
+        rules: [
+            .init(
+                "!has(self.certificateLifetime) || (duration(self.certificateLifetime) >= duration('1m') && "
+                    + "duration(self.certificateLifetime) <= duration('24h'))",
+                "certificateLifetime is from 1m to 24h")
         ])
 }
 

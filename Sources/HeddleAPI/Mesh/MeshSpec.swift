@@ -74,6 +74,8 @@ package struct ProxySettings: SchemaDescribed {
     package var concurrency = 2
     /// Time that open requests get when a pod ends.
     package var drainDuration: GoDuration = "5s"
+    /// Longest life of a workload's certificate; sidecars renew after half of it. 1 minute to 24 hours.
+    package var certificateLifetime: GoDuration = "24h"
 
     package init() {}
 }

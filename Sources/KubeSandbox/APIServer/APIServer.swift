@@ -91,6 +91,13 @@ package final class APIServer: ClusterAPI, Sendable {
         }
     }
 
+    /// Forgets past changes as a compaction of etcd does: a watch that resumes from an older version is answered 410, and
+    /// its client has to list again. Open watches go on.
+    package func compactHistory() { store.compact() }
+
+    /// How many watches there are, and how those that came back went on.
+    package var watches: WatchCounts { store.watches }
+
     /// Events that a watcher may lag behind before it is told to list again.
     static let watchBuffer = 16_384
 

@@ -32,6 +32,7 @@ final class Store: Sendable {
         var revision = 1
         var collections: [String: Collection] = [:]
         var nextWatcher = 0
+        var watches = WatchCounts()
     }
 
     /// How many past changes of a collection a watch can resume over; older ones answer `410 Expired`.
@@ -111,6 +112,31 @@ final class Store: Sendable {
     }
 
     private func newCollection() -> Collection { Collection(hub: WatchHub(historyLimit: historyLimit)) }
+
+    /// Forgets all past changes: a watch can only resume from now on.
+    func compact() {
+        state.withLock { state in
+            for name in Array(state.collections.keys) { state.collections[name]?.hub.compact(at: state.revision) }
+        }
+    }
+
+    var watches: WatchCounts {
+        state.withLock { state in
+            var counts = state.watches
+            counts.open = state.collections.values.reduce(0) { $0 + $1.hub.watchers.count }
+            return counts
+        }
+    }
+}
+
+/// Watches of all clients, those in this process included.
+package struct WatchCounts: Sendable, Hashable {
+    /// Open now.
+    package var open = 0
+    /// Went on from a version that a client had, since the start.
+    package var resumed = 0
+    /// Were told that their version is forgotten (410), since the start.
+    package var expired = 0
 }
 
 extension Store {
@@ -130,8 +156,10 @@ extension Store {
             defer { state.collections[collection] = entry }
             if let since, since > 0 {
                 guard let missed = entry.hub.changes(after: since) else {
+                    state.watches.expired += 1
                     return .failure(.expired("too old resource version: \(since) (\(entry.hub.forgotten))"))
                 }
+                state.watches.resumed += 1
                 for change in missed { _ = watcher.offer(change) }
             } else {
                 let present = entry.objects.values.filter(watcher.filter.matches).sorted { $0.key < $1.key }

@@ -96,6 +96,12 @@ struct WatchHub: Sendable {
         return lagging
     }
 
+    /// Forgets the history, as after a compaction of etcd. Open watches go on.
+    mutating func compact(at revision: Int) {
+        forgotten = revision
+        history = []
+    }
+
     /// The changes after a revision, oldest first; nil when some of them are forgotten.
     func changes(after revision: Int) -> ArraySlice<Change>? {
         guard revision >= forgotten else { return nil }

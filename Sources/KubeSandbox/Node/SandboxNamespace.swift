@@ -80,7 +80,8 @@ package enum SandboxNamespace {
         let program =
             (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         let code = try run(
-            try command() + [program] + CommandLine.arguments.dropFirst(), state: entries.joined(separator: ","),
+            try command(for: .current()) + [program] + CommandLine.arguments.dropFirst(),
+            state: entries.joined(separator: ","),
             directory: directory)
         exit(code)
     }
@@ -108,28 +109,54 @@ package enum SandboxNamespace {
 
     // MARK: Outside
 
+    /// What the machine gives a user for namespaces of their own.
+    struct User {
+        var id: uid_t
+        var name: String
+        /// The texts of /etc/subuid and /etc/subgid.
+        var subordinateIDs: [String]
+        /// newuidmap and newgidmap, which Debian has in the package uidmap.
+        var hasMapTools: Bool
+
+        static func current() -> User {
+            let folders = ["/usr/bin", "/bin", "/usr/local/bin"]
+            return User(
+                id: getuid(), name: getpwuid(getuid()).map { String(cString: $0.pointee.pw_name) } ?? "",
+                subordinateIDs: ["/etc/subuid", "/etc/subgid"].map {
+                    (try? String(contentsOfFile: $0, encoding: .utf8)) ?? ""
+                },
+                hasMapTools: ["newuidmap", "newgidmap"].allSatisfy { tool in
+                    folders.contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(tool)") }
+                })
+        }
+
+        /// Of 65536 ids, since Envoy's own user and whoever a pod runs as have high ones.
+        var hasRanges: Bool {
+            subordinateIDs.allSatisfy { text in
+                text.split(separator: "\n").contains { line in
+                    let fields = line.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+                    guard fields.count == 3, let count = Int(fields[2]) else { return false }
+                    return (fields[0] == name || fields[0] == String(id)) && count >= 65_536
+                }
+            }
+        }
+    }
+
     /// `unshare` with what fits the user.
-    private static func command() throws(SandboxError) -> [String] {
+    static func command(for user: User) throws(SandboxError) -> [String] {
         // `setpriv` first, so that nothing outlives this process.
         let base = ["setpriv", "--pdeathsig", "KILL", "--", "unshare"]
         let namespaces = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
-        if getuid() == 0 { return base + namespaces }
-        let name = String(cString: getpwuid(getuid())?.pointee.pw_name ?? strdup(""))
-        let hasRange = ["/etc/subuid", "/etc/subgid"].allSatisfy { file in
-            ((try? String(contentsOfFile: file, encoding: .utf8)) ?? "").split(separator: "\n")
-                .contains { $0.hasPrefix(name + ":") || $0.hasPrefix("\(getuid()):") }
-        }
-        let hasTool = ["/usr/bin/newuidmap", "/bin/newuidmap", "/usr/local/bin/newuidmap"]
-            .contains { FileManager.default.isExecutableFile(atPath: $0) }
-        guard hasRange, hasTool else {
-            throw SandboxError(
-                "without root the sandbox needs subordinate user ids for Envoy's own user: "
-                    + (hasTool
-                        ? "add a line for \(name) to /etc/subuid and /etc/subgid"
-                        : "install newuidmap (Debian: uidmap)")
-                    + ", or run it as root")
-        }
-        return base + ["--user", "--map-root-user", "--map-auto"] + namespaces
+        if user.id == 0 { return base + namespaces }
+        let missing =
+            user.hasMapTools
+            ? user.hasRanges
+                ? nil : "add the line `\(user.name):100000:65536` to /etc/subuid and to /etc/subgid"
+            : "install newuidmap and newgidmap (Debian: apt-get install uidmap)"
+        guard let missing else { return base + ["--user", "--map-root-user", "--map-auto"] + namespaces }
+        throw SandboxError(
+            "without root the sandbox needs subordinate user ids, for the users that containers run as: \(missing), "
+                + "or run it as root")
     }
 
     /// A listening socket on 127.0.0.1, inherited by children.

@@ -15,7 +15,8 @@ final class DemoCluster: Sendable {
     let sandbox: Sandbox
     let programs: DemoPrograms
     let directory: String
-    private let operatorProcess = Mutex<ChildProcess?>(nil)
+    /// The operator's processes; `operators` looks after them.
+    let replicas = Mutex<[OperatorReplicas.Replica: ChildProcess]>([:])
     private var http: HTTPClient { .shared }
 
     init(sandbox: Sandbox, programs: DemoPrograms, directory: String) {
@@ -25,6 +26,7 @@ final class DemoCluster: Sendable {
     }
 
     var api: any ClusterAPI { sandbox.api }
+    var operators: OperatorReplicas { OperatorReplicas(cluster: self) }
 
     /// Runs kubectl as a user would. Returns its output.
     @discardableResult
@@ -74,7 +76,7 @@ final class DemoCluster: Sendable {
             scrape_configs:
             - job_name: sidecars
               http_sd_configs:
-              - {url: 'http://\(Self.nodeAddress):8080/prometheus/targets', refresh_interval: 1s}
+              - {url: '\(OperatorReplicas.plainURL)/prometheus/targets', refresh_interval: 1s}
             """
         try configuration.write(toFile: "\(directory)/prometheus.yml", atomically: true, encoding: .utf8)
         let data = "\(directory)/prometheus"
@@ -86,29 +88,31 @@ final class DemoCluster: Sendable {
             ], log: "prometheus")
     }
 
-    func startOperator() throws {
-        let child = try start(
-            [
-                programs.operatorPath, "--proxy-image", "heddle-agent:demo", "--identity", "demo", "--kubeconfig",
-                sandbox.innerKubeconfig,
-            ],
-            log: "operator")
-        operatorProcess.withLock { $0 = child }
+    /// What an outage of the API server did to the watches.
+    struct Outage: Sendable {
+        var before: WatchCounts
+        var after: WatchCounts
+        /// From the first refused connection until every watch was open again.
+        var seconds: Double
+        /// A watch that expired resumes too, from the list that followed.
+        var resumed: Int { after.resumed - before.resumed - expired }
+        var expired: Int { after.expired - before.expired }
+        var isHealed: Bool { after.open >= before.open }
     }
 
-    func killOperator() { operatorProcess.withLock { $0 }?.signal(SIGKILL) }
-
-    /// Leads the operator's Service to where it runs: a Service without a selector, as for anything outside of the cluster.
-    func publishOperator() async throws {
-        var slice = KubeObject(.endpointSlices, namespace: HeddleOperator.namespace, name: HeddleOperator.service)
-        slice.labels = ["kubernetes.io/service-name": HeddleOperator.service]
-        slice.json["addressType"] = "IPv4"
-        slice.json["ports"] = .array(
-            [("https-webhook", 9443), ("grpc-xds", 15012), ("http-metrics", 8080)].map {
-                ["name": .string($0.0), "port": .int($0.1), "protocol": "TCP"]
-            })
-        slice.json["endpoints"] = [["addresses": [.string(Self.nodeAddress)], "conditions": ["ready": true]]]
-        try await api.apply(.endpointSlices, slice, fieldManager: "heddle-demo", force: true)
+    /// Takes the API server away for two seconds, and waits until its clients watch again as before.
+    /// - Parameter forgettingHistory: no watch can go on from where it was.
+    func loseAPI(forgettingHistory: Bool) async throws -> Outage {
+        let start = ContinuousClock.now
+        let before = sandbox.api.watches
+        await sandbox.restartAPI(after: .seconds(2), forgettingHistory: forgettingHistory)
+        var after = sandbox.api.watches
+        while after.open < before.open, .now - start < .seconds(60) {
+            try await Task.sleep(for: .milliseconds(100))
+            after = sandbox.api.watches
+        }
+        let length = ContinuousClock.now - start
+        return Outage(before: before, after: after, seconds: length / .seconds(1))
     }
 
     func get(_ url: String) async throws -> (status: Int, body: Data) {
@@ -153,7 +157,10 @@ final class DemoCluster: Sendable {
 
     /// One request from inside a pod's network, as its application would make it; true when it succeeded.
     func call(_ url: String, from app: String) async throws -> (succeeded: Bool, output: String) {
-        let ip = try await podIP(app: app)
+        try await call(url, fromPod: try await podIP(app: app))
+    }
+
+    func call(_ url: String, fromPod ip: String) async throws -> (succeeded: Bool, output: String) {
         let parts = ip.split(separator: ".").compactMap { Int($0) }
         let sample = programs.images["heddle-sample"] ?? "heddle-sample"
         let output = try await run(

@@ -19,7 +19,7 @@ struct DemoCommand: AsyncParsableCommand {
         let programs = try DemoPrograms.find(source: source)
         let directory = URL(fileURLWithPath: dir).standardizedFileURL.path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        for log in ["operator.log", "prometheus.log"] {
+        for log in OperatorReplicas.all.map({ $0.identity + ".log" }) + ["prometheus.log"] {
             try? FileManager.default.removeItem(atPath: "\(directory)/\(log)")
         }
         let prometheus = SandboxNamespace.Publication(hostPort: 0, host: DemoCluster.nodeAddress, port: 9090)
@@ -61,6 +61,7 @@ struct DemoCommand: AsyncParsableCommand {
     ) async -> Int32 {
         let cluster = DemoCluster(sandbox: sandbox, programs: programs, directory: directory)
         let narrator = Narrator()
+        async let endpoints: Void = cluster.operators.keepEndpoints()
         do {
             await sandbox.ready()
             let story = Story(cluster: cluster, narrator: narrator)
@@ -78,7 +79,7 @@ struct DemoCommand: AsyncParsableCommand {
             return holds ? 0 : 1
         } catch {
             narrator.fail("\(error)")
-            narrator.say("  logs: \(directory)/logs, \(directory)/operator.log, \(directory)/prometheus.log")
+            narrator.say("  logs: \(directory)/logs, \(directory)/heddle-operator-*.log, \(directory)/prometheus.log")
             return 1
         }
     }

@@ -7,11 +7,20 @@ extension Story {
     func traffic() async throws {
         narrator.heading("Traffic: two releases of catalog, 5 % -> 25 % -> 50 % -> all")
         try await cluster.kubectl("apply", "-f", "\(cluster.programs.source)/Examples/shop/mesh/canary.yaml")
-        _ = try await wait("the Canary takes in what runs", seconds: 20) {
+        _ = try await wait("the Canary takes in what runs", seconds: 60) {
             try await cluster.canary().status.change.promoted == nil ? nil : true
         }
+        let (audit, api) = (ReleaseAudit(), cluster.api)
+        async let following: Void = audit.follow(api, namespace: "shop", name: "catalog")
         try await goodRelease()
         try await badRelease()
+        let repeated = audit.runs.flatMap(audit.repeated)
+        let runs = audit.runs.map { audit.weights(of: $0).map(String.init).joined(separator: " ") + " %" }
+        promises.add(
+            "No decision is lost or repeated",
+            measured: (repeated.isEmpty ? "each state entered once: " : "\(repeated.count) repeated: ")
+                + runs.joined(separator: "; "),
+            holds: repeated.isEmpty && audit.runs.count == 2)
     }
 
     private func goodRelease() async throws {
@@ -21,8 +30,9 @@ extension Story {
         // What the visitors really got at each weight, from the moment at which the proxies had it.
         var first: [Int: LoadReport] = [:]
         var delivered: [Int: Double] = [:]
-        var isKilled = false
-        let done = try await follow(seconds: 180) { status in
+        let loss = LeaderLoss(cluster: cluster, narrator: narrator)
+        var outage: Task<DemoCluster.Outage, any Error>?
+        let done = try await follow(seconds: 240) { status in
             let weight = status.desiredWeightPercent
             if status.phase == .progressing, weight > 0, status.stepStartedAt != nil {
                 let report = try await cluster.loadReport()
@@ -34,9 +44,10 @@ extension Story {
                     first[weight] = report
                 }
             }
-            if !isKilled, status.phase == .progressing, status.desiredWeightPercent == 25 {
-                isKilled = true
-                try await killOperator()
+            if loss.hasBegun || (status.phase == .progressing && weight == 25) { try await loss.advance() }
+            if outage == nil, loss.isOver, status.phase.isRunning, weight >= 50 {
+                narrator.step("the API server is restarted, and forgets past changes: no watch can go on as it was")
+                outage = Task { [cluster] in try await cluster.loseAPI(forgettingHistory: true) }
             }
             return status.phase == .succeeded || status.phase == .rolledBack || status.phase == .failed
         }
@@ -53,28 +64,23 @@ extension Story {
             measured: shares.map { String(format: "%d %% -> %.1f %%", $0.key, $0.value) }.joined(separator: ", "),
             holds: Set([5, 25, 50]).isSubset(of: delivered.keys)
                 && shares.allSatisfy { abs($0.value - Double($0.key)) < 8 })
+        let isReplaced = try await loss.finish()
+        forgottenCertificates = loss.forgottenCertificates
         promises.add(
-            "The operator, killed at 25 %, goes on where it was",
-            measured: done.status.startedAt.map { "one run, started once: \($0)" } ?? "no run",
-            holds: isKilled && done.status.phase == .succeeded)
-        let running = try await wait("the canary's pods go", seconds: 30) {
+            "The leader killed at 25 %: the other goes on", measured: loss.summary,
+            holds: isReplaced && done.status.phase == .succeeded)
+        promises.add(
+            "Meanwhile the survivor injects and serves all proxies", measured: loss.service, holds: loss.servedAll)
+        let forgotten = try await outage?.value
+        promises.add(
+            "API server restarted at 50 %, history gone: listed anew",
+            measured: forgotten.map(describe) ?? "it did not come to that",
+            holds: forgotten.map { $0.isHealed && $0.expired > 0 } ?? false)
+        let running = try await wait("the canary's pods go", seconds: 60) {
             let count = try await cluster.pods(app: "catalog").count
             return count == 2 ? count : nil
         }
         promises.add("No canary pod is left over", measured: "\(running) pods of catalog", holds: running == 2)
-    }
-
-    /// Ends the operator without any warning, and starts it again some seconds later.
-    private func killOperator() async throws {
-        let before = try await cluster.loadReport()
-        cluster.killOperator()
-        narrator.step("the operator is killed (SIGKILL); traffic goes on without it")
-        try await Task.sleep(for: .seconds(4))
-        let after = try await cluster.loadReport()
-        try cluster.startOperator()
-        narrator.step(
-            "the operator is started again; \(after.ok - before.ok) requests were answered meanwhile, \(after.failed - before.failed) failed"
-        )
     }
 
     private func badRelease() async throws {
@@ -83,7 +89,7 @@ extension Story {
             version: "v3", environment: ["SAMPLE_ERROR_PERCENT=10", "SAMPLE_SLOW_PERCENT=30", "SAMPLE_SLOW_MS=300"])
         var zeroAt: Date?
         var started = false
-        let done = try await follow(seconds: 150) { status in
+        let done = try await follow(seconds: 240) { status in
             if status.desiredWeightPercent > 0 { started = true }
             if started, status.desiredWeightPercent == 0, zeroAt == nil { zeroAt = Date() }
             return started && (status.phase == .succeeded || status.phase == .rolledBack || status.phase == .failed)

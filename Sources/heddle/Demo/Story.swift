@@ -17,6 +17,8 @@ final class Story {
     var promises = Promises()
     /// Before anything was meshed but the load generator.
     var baseline: LoadReport?
+    /// Certificates that were signed by a replica which has ended since.
+    var forgottenCertificates = 0
 
     init(cluster: DemoCluster, narrator: Narrator) {
         self.cluster = cluster
@@ -30,7 +32,7 @@ final class Story {
         if last >= .strict { try await strict() }
         if last >= .resilience { try await resilience() }
         if last >= .traffic { try await traffic() }
-        try await close()
+        try await close(after: last)
         return promises.hold
     }
 
@@ -80,21 +82,29 @@ final class Story {
         narrator.step("the sandbox cluster answers: kubectl --kubeconfig \(cluster.sandbox.kubeconfig)")
         let source = cluster.programs.source
         try await cluster.kubectl("apply", "--server-side", "-k", "\(source)/manifests/overlays/sandbox")
-        try await cluster.publishOperator()
-        try cluster.startOperator()
+        try await cluster.operators.giveAddresses()
+        for replica in OperatorReplicas.all { try cluster.operators.start(replica) }
         try cluster.startPrometheus()
-        _ = try await wait("the operator starts", seconds: 30) {
-            (try? await cluster.get("http://\(DemoCluster.nodeAddress):8080/readyz"))?.status == 200 ? true : nil
+        let leader = try await wait("both replicas of the operator start, and one of them leads", seconds: 60) {
+            let states = await cluster.operators.states()
+            for replica in OperatorReplicas.all where await !cluster.operators.isReady(replica) { return String?.none }
+            return states.first { $0.leads }?.replica.identity
         }
-        narrator.step("heddle-operator runs as a process of its own; it knows a kubeconfig and nothing of the sandbox")
-        _ = try await wait("the webhooks trust the operator", seconds: 15) {
+        narrator.step(
+            "two replicas of heddle-operator run, processes that know a kubeconfig and nothing of the sandbox; "
+                + "\(leader) leads")
+        _ = try await wait("the webhooks trust the operator", seconds: 60) {
             let hook = try await cluster.api.get(.mutatingWebhookConfigurations, name: HeddleOperator.injectorWebhook)
             return hook.json["webhooks"]?.array?.allSatisfy { $0[path: "clientConfig", "caBundle"]?.string != nil }
                 == true
                 ? true : nil
         }
+        try await cluster.kubectl("apply", "-f", "\(source)/Examples/shop/mesh/mesh.yaml")
+        try await cluster.kubectl(
+            "patch", "mesh", "default", "--type", "merge", "-p",
+            #"{"spec":{"prometheus":{"address":"\#(DemoCluster.prometheusAddress)"}}}"#)
         try await cluster.kubectl("apply", "-k", "\(source)/Examples/shop")
-        try await available(seconds: 60)
+        try await available(seconds: 120)
         narrator.step(
             "the shop runs: storefront -> catalog, cart, checkout; checkout -> payment, cart; 40 requests a second come in"
         )
@@ -128,16 +138,15 @@ final class Story {
     private func observe() async throws {
         narrator.heading("Observe: sidecars in batches, mutual TLS permissive, metrics and traces")
         let folder = "\(cluster.programs.source)/Examples/shop/mesh"
-        try await cluster.kubectl("apply", "-f", "\(folder)/mesh.yaml")
         try await cluster.kubectl(
             "patch", "mesh", "default", "--type", "merge", "-p",
-            #"{"spec":{"prometheus":{"address":"\#(DemoCluster.prometheusAddress)"},"tracing":{"provider":"Zipkin","address":"traces.shop.svc.cluster.local:9411","samplingPercent":20}}}"#
+            #"{"spec":{"tracing":{"provider":"Zipkin","address":"traces.shop.svc.cluster.local:9411","samplingPercent":20}}}"#
         )
         try await cluster.kubectl("apply", "-f", "\(folder)/adoption.yaml")
         try await cluster.kubectl(
             "-n", "shop", "patch", "adoption", "shop", "--type", "merge", "-p",
             #"{"spec":{"approval":"Manual","approvedPhase":"Resilience"}}"#)
-        let adoption = try await waitForAdoption("every workload gets its sidecar", seconds: 180) {
+        let adoption = try await waitForAdoption("every workload gets its sidecar", seconds: 300) {
             $0.status.phase >= .strict
         }
         let measured = adoption.status.measurements
@@ -155,6 +164,7 @@ final class Story {
             measured: "\(measured.mutualTLSRequests ?? 0) requests, \(received) spans received",
             holds: (measured.mutualTLSRequests ?? 0) > 0 && received > 0)
         narrator.step("success since the start of Observe: \(percent(after.successRatio(since: before)))")
+        try await countReplicas()
         promises.note(
             "Mesh latency a hop (p50 / p99)",
             measured: "\(ms(measured.addedLatencyP50Ms)) / \(ms(measured.addedLatencyP99Ms))")
@@ -185,6 +195,15 @@ final class Story {
             "-n", "shop", "patch", "adoption", "shop", "--type", "merge", "-p",
             #"{"spec":{"exceptions":[{"client":"legacy-batch","workload":"catalog","port":8080,"owner":"team-data","reason":"moves into the mesh with its rewrite","expires":"2099-03-31"}]}}"#
         )
+        _ = try await waitForAdoption("the first workloads become strict", seconds: 90) { adoption in
+            adoption.status.phase >= .resilience || adoption.status.workloads.contains { $0.state == .strict }
+        }
+        narrator.step("the API server is restarted: every connection is cut, and new ones are refused for 2 s")
+        let outage = try await cluster.loseAPI(forgettingHistory: false)
+        narrator.good("it is back: \(describe(outage))")
+        promises.add(
+            "API server restarted in Strict: watches resume", measured: describe(outage),
+            holds: outage.isHealed && outage.resumed > 0 && outage.expired == 0)
         _ = try await waitForAdoption("workloads become strict, batch by batch", seconds: 180) {
             $0.status.phase >= .resilience
         }
@@ -209,7 +228,7 @@ final class Story {
         let before = bare.after.successRatio(since: bare.before) ?? 0
         narrator.step("payment fails one request in five: \(percent(before)) of the shop's requests succeed")
         try await cluster.kubectl("apply", "-f", "\(cluster.programs.source)/Examples/shop/mesh/servicepolicy.yaml")
-        _ = try await wait("the policy is in effect", seconds: 30) {
+        _ = try await wait("the policy is in effect", seconds: 60) {
             let policy = try ServicePolicy(
                 try await cluster.api.get(.servicePolicies, namespace: "shop", name: "payment"))
             return policy.status.conditions["Ready"]?.status == .true ? true : nil
@@ -232,7 +251,8 @@ final class Story {
         promises.add("The namespace reached phase Traffic", measured: "Traffic", holds: true)
     }
 
-    private func close() async throws {
+    private func close(after last: Part) async throws {
+        if last >= .traffic { try await countRenewals() }
         let report = try await cluster.loadReport()
         let unexplained = report.unexplained.sorted { $0.key < $1.key }.map { "\($0.value) x \($0.key)" }
         promises.add(
