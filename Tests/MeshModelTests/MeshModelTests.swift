@@ -87,7 +87,7 @@ import Testing
         if let hosts { snapshot.scopes = [EgressScope(source: "s", namespace: "shop", hosts: hosts)] }
         let proxy = WorkloadInstance(
             namespace: "shop", pod: "p", address: "127.0.0.2", labels: [:], serviceAccount: "default", isMeshed: true)
-        return snapshot.services(calledBy: proxy).map(\.id.description).sorted()
+        return snapshot.services(callableBy: proxy).map(\.id.description).sorted()
     }
 
     @Test func withoutAScopeAProxyKnowsEveryService() { #expect(called(nil).count == 3) }
