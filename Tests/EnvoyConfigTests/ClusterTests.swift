@@ -105,7 +105,7 @@ struct ClusterTests {
         let thresholds = try #require(cluster.circuitBreakers.thresholds.first)
         #expect(thresholds.maxRequests.value == 100)
         #expect(thresholds.maxConnections.value == .max)
-        #expect(thresholds.retryBudget.budgetPercent.value == 20)
+        #expect(thresholds.retryBudget.budgetPercent.value == 50)
         #expect(cluster.outlierDetection.consecutive5Xx.value == 5)
         #expect(cluster.outlierDetection.baseEjectionTime.seconds == 30)
         #expect(cluster.outlierDetection.enforcingSuccessRate.value == 0)
