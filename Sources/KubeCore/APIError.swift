@@ -9,6 +9,11 @@ package struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
     package var causes: [FieldError]
     /// What the server asked to wait before a new try, in seconds.
     package var retryAfterSeconds: Int?
+    /// With `Expired` in the middle of a list: goes on with the rest as it is now, not as it was when the list began.
+    package var continueToken: String?
+    /// The request has had no effect on the cluster for certain, whatever its verb: it never left, or was turned away
+    /// before it was looked at.
+    package var isUnprocessed = false
 
     package init(code: Int, reason: String, message: String, causes: [FieldError] = [], retryAfterSeconds: Int? = nil) {
         self.code = code
@@ -27,6 +32,7 @@ package struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
                 FieldError(path: $0["field"]?.string ?? "", message: $0["message"]?.string ?? "")
             },
             retryAfterSeconds: status[path: "details", "retryAfterSeconds"]?.int)
+        continueToken = status[path: "metadata", "continue"]?.string.flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// As a `Status` object, for servers.
@@ -40,7 +46,8 @@ package struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
         }
         if let retryAfterSeconds { details["retryAfterSeconds"] = .int(retryAfterSeconds) }
         return [
-            "apiVersion": "v1", "kind": "Status", "metadata": [:], "status": "Failure", "code": .int(code),
+            "apiVersion": "v1", "kind": "Status",
+            "metadata": continueToken.map { ["continue": .string($0)] } ?? [:], "status": "Failure", "code": .int(code),
             "reason": .string(reason), "message": .string(message), "details": details,
         ]
     }
@@ -48,6 +55,7 @@ package struct APIError: Error, Sendable, Hashable, CustomStringConvertible {
     package var isNotFound: Bool { code == 404 }
     package var isConflict: Bool { code == 409 && reason != "AlreadyExists" }
     package var isAlreadyExists: Bool { code == 409 && reason == "AlreadyExists" }
+    package var isForbidden: Bool { code == 403 }
     package var isInvalid: Bool { code == 422 }
     /// The resource version is too old: list again.
     package var isExpired: Bool { code == 410 }

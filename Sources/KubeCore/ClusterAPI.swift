@@ -7,7 +7,8 @@ package protocol ClusterAPI: Sendable {
     /// - Throws: `APIError`, also for transport failures (`code` 0).
     func perform(_ request: APIRequest) async throws(APIError) -> JSONValue
 
-    /// Opens a watch (`request.verb` is `.watch`). The stream ends when the server closes it, and fails with `APIError`;
+    /// Opens a watch (`request.verb` is `.watch`). The stream ends when the server closes it, and fails with
+    /// `APIError`;
     /// `APIError.isExpired` asks for a new list.
     func watch(_ request: APIRequest) async throws(APIError) -> AsyncThrowingStream<WatchEvent, any Error>
 }
@@ -49,10 +50,15 @@ package struct APIRequest: Sendable, Hashable {
     /// Query parameters by name, e.g. `labelSelector`, `fieldManager`, `force`, `limit`, `resourceVersion`.
     package var query: [String: String]
     package var body: JSONValue?
+    /// For the whole request with its retries; nil takes the client's. An API server in process pays no heed to it.
+    package var timeout: Duration?
+    /// What of each object in the answer of a get, list or watch is kept; a conformer that builds no objects from text may
+    /// keep more.
+    package var keeping: FieldSelection = .everything
 
     package init(
         _ verb: Verb, _ resource: GroupVersionResource, namespace: String? = nil, name: String? = nil,
-        subresource: String? = nil, query: [String: String] = [:], body: JSONValue? = nil
+        subresource: String? = nil, query: [String: String] = [:], body: JSONValue? = nil, timeout: Duration? = nil
     ) {
         self.verb = verb
         self.resource = resource
@@ -61,6 +67,7 @@ package struct APIRequest: Sendable, Hashable {
         self.subresource = subresource
         self.query = query
         self.body = body
+        self.timeout = timeout
     }
 
     package var path: String { resource.path(namespace: namespace, name: name, subresource: subresource) }
@@ -82,13 +89,6 @@ package struct WatchEvent: Sendable, Hashable {
     }
 }
 
-/// One page of a list.
-package struct KubeList: Sendable {
-    package var items: [KubeObject]
-    package var resourceVersion: String
-    package var continueToken: String?
-}
-
 extension ClusterAPI {
     package func get(_ resource: GroupVersionResource, namespace: String? = nil, name: String) async throws(APIError)
         -> KubeObject
@@ -107,79 +107,81 @@ extension ClusterAPI {
         }
     }
 
-    /// Lists a whole collection, following the pages.
-    package func list(
-        _ resource: GroupVersionResource, namespace: String? = nil, labels: LabelSelector? = nil, fields: String? = nil
-    ) async throws(APIError) -> KubeList {
-        var query: [String: String] = ["limit": "500"]
-        if let labels, !labels.isEmpty { query["labelSelector"] = labels.query }
-        if let fields { query["fieldSelector"] = fields }
-        var whole = KubeList(items: [], resourceVersion: "", continueToken: nil)
-        repeat {
-            query["continue"] = whole.continueToken
-            let body = try await perform(APIRequest(.list, resource, namespace: namespace, query: query))
-            whole.resourceVersion = body[path: "metadata", "resourceVersion"]?.string ?? ""
-            whole.continueToken = body[path: "metadata", "continue"]?.string.flatMap { $0.isEmpty ? nil : $0 }
-            for var item in body["items"]?.array ?? [] {
-                if item["kind"] == nil { item["kind"] = .string(resource.kind) }
-                if item["apiVersion"] == nil { item["apiVersion"] = .string(resource.apiVersion) }
-                whole.items.append(KubeObject(json: item))
-            }
-        } while whole.continueToken != nil
-        return whole
-    }
-
-    package func create(_ resource: GroupVersionResource, _ object: KubeObject) async throws(APIError) -> KubeObject {
+    package func create(
+        _ resource: GroupVersionResource, _ object: KubeObject, options: WriteOptions = WriteOptions()
+    ) async throws(APIError) -> KubeObject {
         KubeObject(
-            json: try await perform(APIRequest(.create, resource, namespace: object.namespace, body: object.json)))
+            json: try await perform(
+                APIRequest(
+                    .create, resource, namespace: object.namespace, query: options.query, body: object.json)))
     }
 
     /// Replaces an object; its `resourceVersion`, when set, must be the current one (else `isConflict`).
-    package func update(_ resource: GroupVersionResource, _ object: KubeObject, subresource: String? = nil)
-        async throws(APIError)
-        -> KubeObject
-    {
+    package func update(
+        _ resource: GroupVersionResource, _ object: KubeObject, subresource: String? = nil,
+        options: WriteOptions = WriteOptions()
+    ) async throws(APIError) -> KubeObject {
         KubeObject(
             json: try await perform(
                 APIRequest(
                     .update, resource, namespace: object.namespace, name: object.name, subresource: subresource,
-                    body: object.json)))
+                    query: options.query, body: object.json)))
     }
 
     package func patch(
         _ resource: GroupVersionResource, namespace: String? = nil, name: String, subresource: String? = nil,
-        type: APIRequest.PatchType = .merge, fieldManager: String? = nil, _ body: JSONValue
+        type: APIRequest.PatchType = .merge, fieldManager: String? = nil, options: WriteOptions = WriteOptions(),
+        _ body: JSONValue
     ) async throws(APIError) -> KubeObject {
-        KubeObject(
+        var query = options.query
+        if let fieldManager { query["fieldManager"] = fieldManager }
+        return KubeObject(
             json: try await perform(
                 APIRequest(
-                    .patch(type), resource, namespace: namespace, name: name, subresource: subresource,
-                    query: fieldManager.map { ["fieldManager": $0] } ?? [:], body: body)))
+                    .patch(type), resource, namespace: namespace, name: name, subresource: subresource, query: query,
+                    body: body)))
     }
 
     /// Server-side apply: the fields of `object` become `fieldManager`'s; its earlier fields that are not there now go.
-    /// - Throws: `APIError.isConflict` when another manager owns a field and `force` is false.
+    /// - Throws: `APIError.isConflict` when another manager owns a field and `force` is false;
+    ///   `APIError.fieldConflicts` says who owns what.
     @discardableResult
     package func apply(
         _ resource: GroupVersionResource, _ object: KubeObject, fieldManager: String, force: Bool = false,
-        subresource: String? = nil
+        subresource: String? = nil, options: WriteOptions = WriteOptions()
     ) async throws(APIError) -> KubeObject {
-        KubeObject(
+        var query = options.query
+        query["fieldManager"] = fieldManager
+        query["force"] = force ? "true" : "false"
+        return KubeObject(
             json: try await perform(
                 APIRequest(
                     .patch(.apply), resource, namespace: object.namespace, name: object.name, subresource: subresource,
-                    query: ["fieldManager": fieldManager, "force": force ? "true" : "false"], body: object.json)))
+                    query: query, body: object.json)))
     }
 
     /// Deletes an object; deleting one that is not there succeeds.
+    ///
+    /// With `uid` only that very object goes, not one that has come under its name since. A client repeats a delete
+    /// after a lost connection only when `uid` or `resourceVersion` is given.
+    /// - Parameters:
+    ///   - resourceVersion: only while the object is as the caller has seen it.
+    ///   - propagation: `Background`, `Foreground` or `Orphan`.
+    /// - Throws: `APIError.isConflict` when a precondition does not hold.
     package func delete(
         _ resource: GroupVersionResource, namespace: String? = nil, name: String, uid: String? = nil,
-        propagation: String = "Background"
+        resourceVersion: String? = nil, propagation: String = "Background", gracePeriodSeconds: Int? = nil,
+        options: WriteOptions = WriteOptions()
     ) async throws(APIError) {
         var body: JSONValue = [
             "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": .string(propagation),
         ]
-        if let uid { body["preconditions"] = ["uid": .string(uid)] }
+        var preconditions: JSONValue = [:]
+        if let uid { preconditions["uid"] = .string(uid) }
+        if let resourceVersion { preconditions["resourceVersion"] = .string(resourceVersion) }
+        if preconditions != [:] { body["preconditions"] = preconditions }
+        if let gracePeriodSeconds { body["gracePeriodSeconds"] = .int(gracePeriodSeconds) }
+        if options.isDryRun { body["dryRun"] = ["All"] }
         do {
             _ = try await perform(APIRequest(.delete, resource, namespace: namespace, name: name, body: body))
         } catch  where error.isNotFound {}

@@ -69,6 +69,14 @@ extension GroupVersionResource {
         kind: "ValidatingWebhookConfiguration", isNamespaced: false)
     package static let tokenReviews = Self(
         group: "authentication.k8s.io", resource: "tokenreviews", kind: "TokenReview", isNamespaced: false)
+    package static let selfSubjectReviews = Self(
+        group: "authentication.k8s.io", resource: "selfsubjectreviews", kind: "SelfSubjectReview", isNamespaced: false)
+    package static let subjectAccessReviews = Self(
+        group: "authorization.k8s.io", resource: "subjectaccessreviews", kind: "SubjectAccessReview",
+        isNamespaced: false)
+    package static let selfSubjectAccessReviews = Self(
+        group: "authorization.k8s.io", resource: "selfsubjectaccessreviews", kind: "SelfSubjectAccessReview",
+        isNamespaced: false)
 
     package static let virtualServices = Self(
         group: "networking.istio.io", resource: "virtualservices", kind: "VirtualService")

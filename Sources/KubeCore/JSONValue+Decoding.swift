@@ -103,7 +103,7 @@ struct JSONValueDecoding: Decoder {
     }
 
     private struct Keyed<Key: CodingKey>: KeyedDecodingContainerProtocol {
-        var members: [String: JSONValue]
+        var members: JSONObject
         var codingPath: [any CodingKey]
         var allKeys: [Key] { members.keys.compactMap(Key.init(stringValue:)) }
 

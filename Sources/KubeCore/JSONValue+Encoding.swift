@@ -25,7 +25,7 @@ struct JSONValueEncoding: Encoder {
         var elements: [Box]?
 
         var resolved: JSONValue {
-            if let members { return .object(members.mapValues(\.resolved)) }
+            if let members { return .object(JSONObject(members.mapValues(\.resolved))) }
             if let elements { return .array(elements.map(\.resolved)) }
             return value
         }

@@ -1,6 +1,6 @@
 /// Any JSON document as a value: the form in which Kubernetes objects travel through Heddle.
 ///
-/// Objects are unordered; `serialized()` writes members sorted by name, so equal values give equal bytes.
+/// Objects are in no order but that of their names, so equal values give equal bytes.
 /// Integers that fit 64 bits stay integers (`1` and `1.0` are different values, as in Kubernetes).
 package enum JSONValue: Sendable, Hashable {
     case null
@@ -9,7 +9,7 @@ package enum JSONValue: Sendable, Hashable {
     case double(Double)
     case string(String)
     case array([JSONValue])
-    case object([String: JSONValue])
+    case object(JSONObject)
 }
 
 extension JSONValue {
@@ -44,7 +44,7 @@ extension JSONValue {
         if case .array(let value) = self { value } else { nil }
     }
 
-    package var object: [String: JSONValue]? {
+    package var object: JSONObject? {
         if case .object(let value) = self { value } else { nil }
     }
 
@@ -56,6 +56,8 @@ extension JSONValue {
         get { object?[key] }
         set {
             var members = object ?? [:]
+            // Let go of the old value, so that the members are changed in place.
+            self = .null
             members[key] = newValue
             self = .object(members)
         }
@@ -107,10 +109,10 @@ extension JSONValue: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     package init(stringLiteral value: String) { self = .string(value) }
     package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
     package init(dictionaryLiteral elements: (String, JSONValue)...) {
-        self = .object(Dictionary(elements, uniquingKeysWith: { $1 }))
+        self = .object(JSONObject(elements.map { (key: $0.0, value: $0.1) }, uniquingKeysWith: { $1 }))
     }
 
-    package init(_ map: [String: String]) { self = .object(map.mapValues(JSONValue.string)) }
+    package init(_ map: [String: String]) { self = .object(JSONObject(map.mapValues(JSONValue.string))) }
     package init(_ list: [String]) { self = .array(list.map(JSONValue.string)) }
 }
 

@@ -13,7 +13,7 @@ extension JSONValue {
     package func mergePatch(to target: JSONValue) -> JSONValue? {
         if self == target { return nil }
         guard case .object(let old) = self, case .object(let new) = target else { return target }
-        var changes: [String: JSONValue] = [:]
+        var changes = JSONObject()
         for name in old.keys where new[name] == nil { changes[name] = .null }
         for (name, value) in new {
             if let before = old[name] {

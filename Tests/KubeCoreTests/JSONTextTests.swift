@@ -81,7 +81,7 @@ struct JSONTextTests {
     }
 
     @Test func `random values survive the way over text`() throws {
-        var random = SplitMix(state: 7)
+        var random = SplitMix(seed: 7)
         for _ in 0..<500 {
             let value = randomValue(&random, depth: 4)
             #expect(try JSONValue.parse(value.serialized()) == value)
@@ -90,7 +90,7 @@ struct JSONTextTests {
     }
 
     @Test func `broken texts never crash, and what is accepted is stable`() {
-        var random = SplitMix(state: 42)
+        var random = SplitMix(seed: 42)
         for _ in 0..<3000 {
             var bytes = randomValue(&random, depth: 3).serializedBytes()
             for _ in 0...Int(random.next() % 3) where !bytes.isEmpty {

@@ -97,7 +97,7 @@ struct JSONPatchTests {
     }
 
     @Test func `the difference of two documents, applied to the first, gives the second`() throws {
-        var random = SplitMix(state: 3)
+        var random = SplitMix(seed: 3)
         for _ in 0..<500 {
             let (old, new) = (randomValue(&random, depth: 3), randomValue(&random, depth: 3))
             #expect(try JSONPatch.apply(JSONPatch.diff(from: old, to: new), to: old) == new)

@@ -19,16 +19,3 @@ func randomText(_ random: inout SplitMix) -> String {
     let alphabet: [Character] = ["a", "Z", "0", "\"", "\\", "/", "\n", "\u{1}", "é", "中", "😀", " "]
     return String((0..<random.next() % 6).map { _ in alphabet[Int(random.next() % UInt64(alphabet.count))] })
 }
-
-/// A small generator with a known seed.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}

@@ -1,0 +1,1 @@
+../../../Sources/HeddleControllers/WatchedFields.swift

@@ -1,0 +1,1 @@
+../../Benchmarks/Sources/json-fuzz/JSONFuzz.swift

@@ -1,0 +1,1 @@
+../../Benchmarks/Sources/SyntheticCluster/SyntheticCanaries.swift
