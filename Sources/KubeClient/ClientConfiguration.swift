@@ -8,6 +8,8 @@ package struct ClientConfiguration: Sendable {
         /// A token that is read again as the file changes.
         case tokenFile(String)
         case basic(user: String, password: String)
+        /// A program that gives tokens or certificates as they are needed.
+        case plugin(ExecPlugin)
 
         package var description: String {
             switch self {
@@ -15,12 +17,13 @@ package struct ClientConfiguration: Sendable {
             case .token: "token [redacted]"
             case .tokenFile(let path): "token file \(path)"
             case .basic(let user, _): "user \(user), password [redacted]"
+            case .plugin(let plugin): "credential plugin \(plugin.command)"
             }
         }
     }
 
     /// PEM certificate chain and private key.
-    package struct ClientCertificate: Sendable, CustomStringConvertible {
+    package struct ClientCertificate: Sendable, Hashable, CustomStringConvertible {
         package var chain: Data
         package var key: Data
 
@@ -32,6 +35,34 @@ package struct ClientConfiguration: Sendable {
         package var description: String { "client certificate, key [redacted]" }
     }
 
+    /// PEM files that are read again as they change; each overrules the data beside it.
+    package struct CertificateFiles: Sendable, Hashable {
+        package var authority: String?
+        package var clientCertificate: String?
+        package var clientKey: String?
+
+        package init(authority: String? = nil, clientCertificate: String? = nil, clientKey: String? = nil) {
+            self.authority = authority
+            self.clientCertificate = clientCertificate
+            self.clientKey = clientKey
+        }
+    }
+
+    /// Whom the credential's owner acts as; the server must allow it by RBAC's verb `impersonate`.
+    package struct Impersonation: Sendable, Hashable {
+        package var user: String
+        package var uid: String?
+        package var groups: [String]
+        package var extra: [String: [String]]
+
+        package init(user: String, uid: String? = nil, groups: [String] = [], extra: [String: [String]] = [:]) {
+            self.user = user
+            self.uid = uid
+            self.groups = groups
+            self.extra = extra
+        }
+    }
+
     /// `https://host:port`, perhaps with a path, without a slash at the end.
     package var server: String
     /// The context's namespace, `default` when it names none.
@@ -40,101 +71,31 @@ package struct ClientConfiguration: Sendable {
     /// PEM; nil trusts the system's authorities.
     package var certificateAuthority: Data?
     package var clientCertificate: ClientCertificate?
+    package var files: CertificateFiles
     /// Checked against the server's certificate in place of the host name.
     package var tlsServerName: String?
     package var skipsTLSVerification: Bool
+    package var proxy: Proxy?
+    package var impersonation: Impersonation?
     /// What a person should know about this configuration; `KubeClient` logs them.
     package var warnings: [String]
 
     package init(
         server: String, namespace: String = "default", credential: Credential = .none,
-        certificateAuthority: Data? = nil,
-        clientCertificate: ClientCertificate? = nil, tlsServerName: String? = nil, skipsTLSVerification: Bool = false,
-        warnings: [String] = []
+        certificateAuthority: Data? = nil, clientCertificate: ClientCertificate? = nil,
+        files: CertificateFiles = CertificateFiles(), tlsServerName: String? = nil, skipsTLSVerification: Bool = false,
+        proxy: Proxy? = nil, impersonation: Impersonation? = nil, warnings: [String] = []
     ) {
         self.server = server.hasSuffix("/") ? String(server.dropLast()) : server
         self.namespace = namespace
         self.credential = credential
         self.certificateAuthority = certificateAuthority
         self.clientCertificate = clientCertificate
+        self.files = files
         self.tlsServerName = tlsServerName
         self.skipsTLSVerification = skipsTLSVerification
+        self.proxy = proxy
+        self.impersonation = impersonation
         self.warnings = warnings
-    }
-}
-
-/// Why there is no usable configuration: the file, the context and the field, and what to do.
-package struct ConfigurationError: Error, Sendable, Hashable, CustomStringConvertible {
-    package var file: String
-    package var context: String?
-    /// As in the kubeconfig, e.g. `users[dev].user.exec`.
-    package var field: String?
-    package var message: String
-
-    package init(file: String, context: String? = nil, field: String? = nil, message: String) {
-        self.file = file
-        self.context = context
-        self.field = field
-        self.message = message
-    }
-
-    package var description: String {
-        [file, context.map { "context \($0)" }, field, message].compactMap { $0 }.joined(separator: ": ")
-    }
-}
-
-extension ClientConfiguration {
-    /// Where a pod finds its service account.
-    package static let serviceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount"
-
-    /// As kubectl and client-go choose: an explicit kubeconfig, else `KUBECONFIG` (a list), else the pod's service account
-    /// when inside a cluster, else `~/.kube/config`.
-    package static func load(
-        kubeconfig: String? = nil, context: String? = nil, environment: [String: String],
-        serviceAccountDirectory: String = serviceAccountDirectory
-    ) throws(ConfigurationError) -> ClientConfiguration {
-        if let kubeconfig { return try Kubeconfig.load([kubeconfig], isExplicit: true).configuration(context: context) }
-        if let list = environment["KUBECONFIG"], !list.isEmpty {
-            let files = list.split(separator: ":").map(String.init)
-            return try Kubeconfig.load(files, isExplicit: false).configuration(context: context)
-        }
-        if context == nil, environment["KUBERNETES_SERVICE_HOST"] != nil {
-            return try inCluster(environment: environment, directory: serviceAccountDirectory)
-        }
-        guard let home = environment["HOME"] else {
-            throw ConfigurationError(file: "kubeconfig", message: "no cluster is configured: set KUBECONFIG or HOME")
-        }
-        return try Kubeconfig.load([home + "/.kube/config"], isExplicit: true).configuration(context: context)
-    }
-
-    /// The service account of the pod that this runs in.
-    package static func inCluster(environment: [String: String], directory: String = serviceAccountDirectory)
-        throws(ConfigurationError) -> ClientConfiguration
-    {
-        guard let host = environment["KUBERNETES_SERVICE_HOST"], !host.isEmpty else {
-            throw ConfigurationError(
-                file: directory, field: "KUBERNETES_SERVICE_HOST", message: "is not set: this does not run in a pod")
-        }
-        let port = environment["KUBERNETES_SERVICE_PORT_HTTPS"] ?? environment["KUBERNETES_SERVICE_PORT"] ?? "443"
-        let authority = try readFile(directory + "/ca.crt", field: "ca.crt")
-        let token = directory + "/token"
-        guard FileManager.default.isReadableFile(atPath: token) else {
-            throw ConfigurationError(
-                file: token, message: "cannot be read; is automountServiceAccountToken false?")
-        }
-        let namespace = (try? readFile(directory + "/namespace", field: "namespace")).map {
-            String(decoding: $0, as: UTF8.self)
-        }
-        return ClientConfiguration(
-            server: "https://\(host.contains(":") ? "[\(host)]" : host):\(port)", namespace: namespace ?? "default",
-            credential: .tokenFile(token), certificateAuthority: authority)
-    }
-
-    static func readFile(_ path: String, context: String? = nil, field: String) throws(ConfigurationError) -> Data {
-        do {
-            return try Data(contentsOf: URL(filePath: path))
-        } catch {
-            throw ConfigurationError(file: path, context: context, field: field, message: "cannot be read: \(error)")
-        }
     }
 }

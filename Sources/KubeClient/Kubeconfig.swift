@@ -63,7 +63,10 @@ struct Kubeconfig {
     }
 
     /// What a context comes to; nil takes the current one.
-    func configuration(context chosen: String?) throws(ConfigurationError) -> ClientConfiguration {
+    /// - Parameter environment: for proxies, and what a credential plugin gets.
+    func configuration(context chosen: String?, environment: [String: String] = [:]) throws(ConfigurationError)
+        -> ClientConfiguration
+    {
         let all = files.joined(separator: ":")
         guard let name = chosen ?? currentContext else {
             throw ConfigurationError(file: all, field: "current-context", message: "is not set; choose a context")
@@ -78,121 +81,20 @@ struct Kubeconfig {
                 file: context.file, context: name, field: "contexts[\(name)].context.cluster",
                 message: "names no cluster that is defined")
         }
-        let clusterReader = Reader(entry: cluster, context: name, prefix: "clusters[\(clusterName)].cluster")
-        guard let server = cluster.value["server"]?.string, server.hasPrefix("https://") || server.hasPrefix("http://")
-        else {
-            throw clusterReader.failure("server", "must be an http:// or https:// address")
-        }
-        var configuration = ClientConfiguration(
-            server: server, namespace: context.value["namespace"]?.string ?? "default",
-            certificateAuthority: try clusterReader.data("certificate-authority"),
-            tlsServerName: cluster.value["tls-server-name"]?.string,
-            skipsTLSVerification: cluster.value["insecure-skip-tls-verify"]?.bool ?? false)
-        if configuration.skipsTLSVerification {
-            if configuration.certificateAuthority != nil {
-                throw clusterReader.failure(
-                    "insecure-skip-tls-verify", "cannot be true together with a certificate authority")
-            }
-            configuration.warnings.append(
-                "\(cluster.file): context \(name): insecure-skip-tls-verify is true, so anyone on the way can read and change "
-                    + "the traffic and take the credential; set certificate-authority-data instead")
-        }
-        if let proxy = cluster.value["proxy-url"]?.string, !proxy.isEmpty {
-            throw clusterReader.failure("proxy-url", "proxies are not supported")
-        }
+        let clusterReader = KubeconfigReader(
+            entry: cluster, context: name, prefix: "clusters[\(clusterName)].cluster")
+        var configuration = try clusterReader.cluster(environment: environment)
+        configuration.namespace =
+            context.value["namespace"]?.string.flatMap { $0.isEmpty ? nil : $0 } ?? "default"
         if let userName = context.value["user"]?.string, !userName.isEmpty {
             guard let user = users[userName] else {
                 throw ConfigurationError(
                     file: context.file, context: name, field: "contexts[\(name)].context.user",
                     message: "names no user that is defined")
             }
-            try Reader(entry: user, context: name, prefix: "users[\(userName)].user").identify(&configuration)
+            let userReader = KubeconfigReader(entry: user, context: name, prefix: "users[\(userName)].user")
+            try userReader.identify(&configuration, cluster: cluster, environment: environment)
         }
         return configuration
-    }
-}
-
-/// Reads the fields of one entry and names them in errors.
-private struct Reader {
-    var entry: Kubeconfig.Entry
-    var context: String
-    var prefix: String
-
-    func failure(_ field: String, _ message: String) -> ConfigurationError {
-        ConfigurationError(file: entry.file, context: context, field: "\(prefix).\(field)", message: message)
-    }
-
-    private func text(_ field: String) -> String? { entry.value[field]?.string.flatMap { $0.isEmpty ? nil : $0 } }
-
-    private func path(_ file: String) -> String {
-        if file.hasPrefix("/") { return file }
-        let directory = entry.file.lastIndex(of: "/").map { String(entry.file[...$0]) } ?? ""
-        return directory + file
-    }
-
-    /// `<field>-data` in Base64, or else the contents of the file that `<field>` names.
-    func data(_ field: String) throws(ConfigurationError) -> Data? {
-        if let embedded = text(field + "-data") {
-            guard let data = Data(base64Encoded: embedded) else { throw failure(field + "-data", "is not Base64") }
-            return data
-        }
-        guard let file = text(field) else { return nil }
-        return try ClientConfiguration.readFile(path(file), context: context, field: "\(prefix).\(field)")
-    }
-
-    func identify(_ configuration: inout ClientConfiguration) throws(ConfigurationError) {
-        for plugin in ["exec", "auth-provider"] where entry.value[plugin]?.object != nil {
-            throw failure(
-                plugin,
-                "credential plugins are not supported; use a token, a tokenFile or a client certificate, "
-                    + "e.g. from 'kubectl create token'")
-        }
-        for impersonation in ["as", "as-uid", "as-groups", "as-user-extra"] where entry.value[impersonation] != nil {
-            throw failure(impersonation, "impersonation is not supported")
-        }
-        switch (try data("client-certificate"), try data("client-key")) {
-        case (let chain?, let key?): configuration.clientCertificate = .init(chain: chain, key: key)
-        case (nil, nil): break
-        case (nil, _?): throw failure("client-certificate", "is required together with client-key")
-        case (_?, nil): throw failure("client-key", "is required together with client-certificate")
-        }
-        // As in client-go, the file wins over the token beside it.
-        if let file = text("tokenFile") {
-            let path = path(file)
-            guard FileManager.default.isReadableFile(atPath: path) else {
-                throw failure("tokenFile", "\(path) cannot be read")
-            }
-            configuration.credential = .tokenFile(path)
-        } else if let token = text("token") {
-            configuration.credential = .token(token)
-        } else if let user = text("username") {
-            configuration.credential = .basic(user: user, password: text("password") ?? "")
-        }
-    }
-}
-
-extension JSONValue {
-    /// A YAML node with the plain scalars of the JSON schema resolved.
-    init(yaml node: Node) {
-        switch node {
-        case .mapping(let mapping):
-            self = .object(
-                Dictionary(
-                    mapping.compactMap { key, value in key.string.map { ($0, JSONValue(yaml: value)) } },
-                    uniquingKeysWith: { $1 }))
-        case .sequence(let sequence): self = .array(sequence.map(JSONValue.init(yaml:)))
-        case .scalar(let scalar):
-            guard scalar.style == .plain || scalar.style == .any else {
-                self = .string(scalar.string)
-                return
-            }
-            switch scalar.string {
-            case "", "~", "null": self = .null
-            case "true": self = .bool(true)
-            case "false": self = .bool(false)
-            case let text: self = Int(text).map(JSONValue.int) ?? .string(text)
-            }
-        case .alias: self = .null
-        }
     }
 }

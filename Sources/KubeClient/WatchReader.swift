@@ -4,15 +4,21 @@ import NIOCore
 
 /// Reads the events of one watch response, as they are asked for.
 actor WatchReader {
-    private let request: APIRequest
+    /// What was asked, for messages.
+    private let name: String
     private let maximumLineBytes: Int
     private var chunks: HTTPClientResponse.Body.AsyncIterator?
     private var lines = LineFramer()
+    private var reader: JSONEventReader
 
-    init(body: HTTPClientResponse.Body, request: APIRequest, maximumLineBytes: Int) {
-        self.request = request
+    init(
+        body: HTTPClientResponse.Body, name: String, keeping selection: FieldSelection = .everything,
+        maximumLineBytes: Int
+    ) {
+        self.name = name
         self.maximumLineBytes = maximumLineBytes
         chunks = body.makeAsyncIterator()
+        reader = JSONEventReader(keeping: selection)
     }
 
     /// The next event; nil when the server has ended the watch.
@@ -22,7 +28,7 @@ actor WatchReader {
             while true {
                 if let line = lines.next() { return try event(line) }
                 guard lines.pendingBytes <= maximumLineBytes else {
-                    throw APIError(code: 0, reason: "InvalidAnswer", message: "a watch event is too large")
+                    throw APIError(code: 0, reason: "InvalidAnswer", message: "\(name): an event is too large")
                 }
                 // Taken out while suspended: a second, concurrent reader finds the stream at its end.
                 guard var chunks else { return nil }
@@ -35,25 +41,25 @@ actor WatchReader {
             }
         } catch {
             chunks = nil
-            throw APIError(transport: error, request)
+            throw APIError(transport: error, name, answerHadBegun: true)
         }
     }
 
     private func event(_ line: ByteBuffer) throws -> WatchEvent {
-        let value: JSONValue
+        let event: (type: String?, object: JSONValue?)
         do {
-            value = try JSONValue.parse(line.readableBytesView)
+            event = try line.withSpan { line throws(JSONSyntaxError) in try reader.read(line) }
         } catch {
-            throw APIError(code: 0, reason: "InvalidAnswer", message: "watch \(request.path): an event is \(error)")
+            throw APIError(code: 0, reason: "InvalidAnswer", message: "\(name): an event is \(error)")
         }
-        guard let type = value["type"]?.string, let object = value["object"] else {
+        guard let type = event.type, let object = event.object else {
             throw APIError(
-                code: 0, reason: "InvalidAnswer", message: "watch \(request.path): an event without type or object")
+                code: 0, reason: "InvalidAnswer", message: "\(name): an event without type or object")
         }
         if type == "ERROR" { throw APIError(status: object, httpCode: 500) }
         guard let kind = WatchEvent.Kind(rawValue: type) else {
             throw APIError(
-                code: 0, reason: "InvalidAnswer", message: "watch \(request.path): an event of unknown type '\(type)'")
+                code: 0, reason: "InvalidAnswer", message: "\(name): an event of unknown type '\(type)'")
         }
         return WatchEvent(kind, KubeObject(json: object))
     }

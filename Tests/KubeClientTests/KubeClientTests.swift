@@ -11,51 +11,24 @@ import X509
 
 @Suite(.timeLimit(.minutes(1)))
 struct KubeClientTests {
-    let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-
-    /// A client of a server that answers as the script says.
-    func with(
-        limits: KubeClient.Limits = fast, credential: ClientConfiguration.Credential = .none,
-        _ script: @escaping LocalServer.Script, during body: (KubeClient, LocalServer) async throws -> Void
-    ) async throws {
-        try await LocalServer.serving(script) { server, port in
-            let client = try KubeClient(
-                configuration: ClientConfiguration(server: "http://127.0.0.1:\(port)", credential: credential),
-                version: "1.2",
-                limits: limits, logger: quiet)
-            do {
-                try await body(client, server)
-            } catch {
-                await client.shutdown()
-                throw error
-            }
-            await client.shutdown()
-        }
-    }
-
-    static var fast: KubeClient.Limits {
-        var limits = KubeClient.Limits()
-        limits.firstRetryDelay = .milliseconds(1)
-        limits.requestTimeout = .seconds(5)
-        return limits
-    }
-
     // MARK: Requests
 
     @Test func `a request says who asks and for what`() async throws {
-        try await with(credential: .token("abc")) { _, _ in
+        try await withClient(credential: .token("abc")) { _, _ in
             .ok(#"{"metadata":{"name":"a"}}"#)
         } during: { client, server in
             let object = try await client.get(.deployments, namespace: "shop", name: "a")
             #expect(object.name == "a")
             let seen = try #require(server.seen.first)
             #expect(seen.line == "GET /apis/apps/v1/namespaces/shop/deployments/a")
-            #expect(seen.headers["user-agent"] == ["heddle/1.2"] && seen.headers["authorization"] == ["Bearer abc"])
+            #expect(
+                seen.headers["user-agent"] == ["heddle-operator/1.2"] && seen.headers["authorization"] == ["Bearer abc"]
+            )
         }
     }
 
     @Test func `queries are encoded and an applied object is JSON under the type of apply`() async throws {
-        try await with { _, _ in
+        try await withClient { _, _ in
             .ok()
         } during: { client, server in
             _ = try await client.apply(
@@ -68,7 +41,7 @@ struct KubeClientTests {
     }
 
     @Test func `a list follows its pages and gives items their kind`() async throws {
-        try await with { request, _ in
+        try await withClient { request, _ in
             request.uri.contains("continue=next")
                 ? .ok(#"{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"b"}}]}"#)
                 : .ok(#"{"metadata":{"resourceVersion":"7","continue":"next"},"items":[{"metadata":{"name":"a"}}]}"#)
@@ -86,7 +59,7 @@ struct KubeClientTests {
             {"kind":"Status","code":422,"reason":"Invalid","message":"bad",
              "details":{"causes":[{"field":"spec.replicas","message":"must be positive"}]}}
             """#
-        try await with { _, _ in
+        try await withClient { _, _ in
             .json(422, body)
         } during: { client, _ in
             await #expect(
@@ -98,7 +71,7 @@ struct KubeClientTests {
     }
 
     @Test func `an answer that is not Kubernetes' is still an error of one line`() async throws {
-        try await with { _, _ in
+        try await withClient { _, _ in
             .json(403, "<html>no</html>")
         } during: { client, _ in
             await #expect { _ = try await client.get(.pods, namespace: "shop", name: "a") } throws: { error in
@@ -111,7 +84,7 @@ struct KubeClientTests {
 
     @Test(arguments: [Answer.drop, .status(503, "ServiceUnavailable"), .status(500, "InternalError")])
     func `a read goes through after faults`(_ fault: Answer) async throws {
-        try await with { _, number in
+        try await withClient { _, number in
             number < 3 ? fault : .ok()
         } during: { client, server in
             _ = try await client.get(.pods, namespace: "shop", name: "a")
@@ -121,7 +94,7 @@ struct KubeClientTests {
 
     @Test(arguments: [Answer.drop, .status(503, "ServiceUnavailable")])
     func `a create is sent once`(_ fault: Answer) async throws {
-        try await with { _, _ in
+        try await withClient { _, _ in
             fault
         } during: { client, server in
             await #expect {
@@ -134,7 +107,7 @@ struct KubeClientTests {
     }
 
     @Test func `attempts are bounded`() async throws {
-        try await with { _, _ in
+        try await withClient { _, _ in
             .status(500, "InternalError")
         } during: { client, server in
             await #expect { _ = try await client.get(.pods, name: "a") } throws: { ($0 as? APIError)?.code == 500 }
@@ -143,7 +116,7 @@ struct KubeClientTests {
     }
 
     @Test func `too many requests waits as told, also for a create`() async throws {
-        try await with { _, number in
+        try await withClient { _, number in
             number == 1 ? .status(429, "TooManyRequests", headers: ["retry-after": "1"]) : .ok()
         } during: { client, server in
             let start = ContinuousClock.now
@@ -153,7 +126,7 @@ struct KubeClientTests {
     }
 
     @Test func `a wait beyond the deadline, and an eviction that a budget forbids, are the caller's`() async throws {
-        try await with { _, _ in
+        try await withClient { _, _ in
             .status(429, "TooManyRequests", headers: ["retry-after": "60"])
         } during: { client, server in
             await #expect { _ = try await client.get(.pods, name: "a") } throws: {
@@ -161,7 +134,7 @@ struct KubeClientTests {
             }
             #expect(server.seen.count == 1)
         }
-        try await with { _, _ in
+        try await withClient { _, _ in
             .status(429, "TooManyRequests")
         } during: { client, server in
             let eviction = APIRequest(.create, .pods, namespace: "shop", name: "a", subresource: "eviction", body: [:])
@@ -171,9 +144,9 @@ struct KubeClientTests {
     }
 
     @Test func `no answer within the deadline is an error of code 0`() async throws {
-        var limits = Self.fast
+        var limits = KubeClient.Limits.forTests
         limits.requestTimeout = .milliseconds(200)
-        try await with(limits: limits) { _, _ in
+        try await withClient(limits: limits) { _, _ in
             .silence
         } during: { client, _ in
             await #expect { _ = try await client.get(.pods, name: "a") } throws: {
@@ -184,7 +157,7 @@ struct KubeClientTests {
 
     @Test func `a server that is not there is an error of code 0, soon`() async throws {
         let client = try KubeClient(
-            configuration: ClientConfiguration(server: "http://127.0.0.1:1"), limits: Self.fast, logger: quiet)
+            configuration: ClientConfiguration(server: "http://127.0.0.1:1"), limits: .forTests, logger: .quiet)
         await #expect { _ = try await client.get(.pods, name: "a") } throws: {
             ($0 as? APIError)?.reason == "Unreachable"
         }
@@ -192,7 +165,7 @@ struct KubeClientTests {
     }
 
     @Test func `cancelling ends a request at once`() async throws {
-        try await with { _, _ in
+        try await withClient { _, _ in
             .silence
         } during: { client, server in
             let request = Task { try await client.get(.pods, name: "a") }
@@ -206,7 +179,7 @@ struct KubeClientTests {
 
     @Test func `a token file is read again when the server refuses the token`() async throws {
         try await withFiles(["token": "old\n"]) { directory in
-            try await with(
+            try await withClient(
                 credential: .tokenFile(directory + "/token")
             ) { request, _ in
                 request.headers["authorization"] == ["Bearer new"] ? .ok() : .status(401, "Unauthorized")
@@ -217,6 +190,38 @@ struct KubeClientTests {
                 _ = try await client.get(.pods, name: "a")
                 #expect(server.seen.last?.headers["authorization"] == ["Bearer new"])
             }
+        }
+    }
+
+    @Test func `a token file that is gone for a moment costs nothing, an empty one neither`() async throws {
+        try await withFiles(["token": "one"]) { directory in
+            let source = IdentitySource(.tokenFile(directory + "/token"), fileLifetime: .zero)
+            #expect(try await source.current().authorization == "Bearer one")
+            try FileManager.default.removeItem(atPath: directory + "/token")
+            #expect(try await source.current().authorization == "Bearer one")
+            try Data("\n".utf8).write(to: URL(filePath: directory + "/token"))
+            #expect(try await source.current().authorization == "Bearer one")
+            try Data("two\n".utf8).write(to: URL(filePath: directory + "/token"))
+            let second = try await source.current()
+            #expect(second.authorization == "Bearer two")
+            // Once refused, it is not shown again.
+            #expect(source.refuse(second))
+            try FileManager.default.removeItem(atPath: directory + "/token")
+            await #expect(throws: APIError.self) { _ = try await source.current() }
+        }
+    }
+
+    @Test func `whom one acts as goes along with every request`() async throws {
+        let impersonation = ClientConfiguration.Impersonation(
+            user: "jane", uid: "7", groups: ["a", "b"], extra: ["example.com/Scopes": ["view", "edit"]])
+        try await withClient(impersonation: impersonation) { _, _ in
+            .ok()
+        } during: { client, server in
+            _ = try await client.get(.pods, name: "a")
+            let headers = try #require(server.seen.first?.headers)
+            #expect(headers["impersonate-user"] == ["jane"] && headers["impersonate-uid"] == ["7"])
+            #expect(headers["impersonate-group"] == ["a", "b"])
+            #expect(headers["impersonate-extra-example.com%2Fscopes"] == ["view", "edit"])
         }
     }
 }

@@ -13,6 +13,11 @@ struct KubeconfigTests {
           cluster: {server: "https://one:6443/", certificate-authority-data: Q0E=, tls-server-name: api}
         - name: c2
           cluster: {server: "http://two:8080", insecure-skip-tls-verify: true}
+        - {name: proxy, cluster: {server: "https://x", proxy-url: "https://proxy"}}
+        - {name: scheme, cluster: {server: "one:6443"}}
+        - name: insecure
+          cluster: {server: "https://x", insecure-skip-tls-verify: true, certificate-authority-data: Q0E=}
+        - {name: proxied, cluster: {server: "https://x", proxy-url: "http://proxy:3128"}}
         contexts:
         - name: dev
           context: {cluster: c1, user: u1, namespace: shop}
@@ -28,7 +33,21 @@ struct KubeconfigTests {
           context: {cluster: c1, user: notbase64}
         - name: nofile
           context: {cluster: c1, user: nofile}
+        - {name: provider, context: {cluster: c1, user: provider}}
+        - {name: as, context: {cluster: c1, user: as}}
+        - {name: both, context: {cluster: c1, user: both}}
+        - {name: number, context: {cluster: c1, user: number}}
+        - {name: proxy, context: {cluster: proxy}}
+        - {name: scheme, context: {cluster: scheme}}
+        - {name: insecure, context: {cluster: insecure}}
+        - {name: acting, context: {cluster: proxied, user: acting}}
         users:
+        - {name: provider, user: {auth-provider: {name: gcp}}}
+        - {name: as, user: {as-groups: [x]}}
+        - {name: both, user: {token: t, username: u, password: p}}
+        - {name: number, user: {token: 12}}
+        - name: acting
+          user: {as: jane, as-uid: "7", as-groups: [a, b], as-user-extra: {scopes: [view]}}
         - name: u1
           user: {client-certificate-data: Q0VSVA==, client-key-data: S0VZ}
         - name: u2
@@ -71,7 +90,11 @@ struct KubeconfigTests {
     }
 
     @Test(arguments: [
-        ("lost", "contexts[lost].context.cluster"), ("plugin", "users[exec].user.exec"),
+        ("lost", "contexts[lost].context.cluster"), ("plugin", "users[exec].user.exec.interactiveMode"),
+        ("provider", "users[provider].user.auth-provider"), ("as", "users[as].user.as"),
+        ("both", "users[both].user.username"), ("number", "users[number].user.token"),
+        ("proxy", "clusters[proxy].cluster.proxy-url"), ("scheme", "clusters[scheme].cluster.server"),
+        ("insecure", "clusters[insecure].cluster.insecure-skip-tls-verify"),
         ("half", "users[half].user.client-certificate"), ("notbase64", "users[notbase64].user.client-certificate-data"),
         ("nofile", "users[nofile].user.tokenFile"), ("unknown", "contexts"),
     ])
@@ -81,6 +104,48 @@ struct KubeconfigTests {
         } throws: { error in
             guard let error = error as? ConfigurationError else { return false }
             return error.field == field && error.context == context && error.file.hasSuffix("/config")
+        }
+    }
+
+    @Test func `a context may have a proxy and act as somebody`() async throws {
+        let configuration = try await load("acting")
+        #expect(configuration.proxy == Proxy(host: "proxy", port: 3128))
+        #expect(
+            configuration.impersonation
+                == .init(user: "jane", uid: "7", groups: ["a", "b"], extra: ["scopes": ["view"]]))
+    }
+
+    @Test func `the whole of an entry comes from the first file that has it, nothing is mixed in`() async throws {
+        let first = """
+            users: [{name: u, user: {username: me, password: first}}]
+            """
+        let second = """
+            current-context: a
+            clusters: [{name: c, cluster: {server: "https://x"}}]
+            contexts: [{name: a, context: {cluster: c, user: u, namespace: second}}]
+            users: [{name: u, user: {as: other, username: you}}]
+            """
+        let third = """
+            current-context: b
+            contexts: [{name: a, context: {cluster: gone}}]
+            """
+        try await withFiles(["1": first, "2": second, "3": third, "empty": ""]) { directory in
+            let list = ["empty", "1", "2", "3", "1"].map { "\(directory)/\($0)" }.joined(separator: ":")
+            let configuration = try ClientConfiguration.load(environment: ["KUBECONFIG": list])
+            guard case .basic("me", "first") = configuration.credential else { return #expect(Bool(false)) }
+            #expect(configuration.impersonation == nil && configuration.namespace == "second")
+        }
+    }
+
+    @Test func `a KUBECONFIG of files that are not there leaves a pod its service account`() async throws {
+        try await withFiles(["token": "t", "ca.crt": "CA"]) { directory in
+            var environment = ["KUBECONFIG": directory + "/none"]
+            #expect(throws: ConfigurationError.self) { try ClientConfiguration.load(environment: environment) }
+            environment["KUBERNETES_SERVICE_HOST"] = "10.0.0.1"
+            let configuration = try ClientConfiguration.load(
+                environment: environment, serviceAccountDirectory: directory)
+            #expect(configuration.server == "https://10.0.0.1:443")
+            #expect(configuration.files.authority == directory + "/ca.crt")
         }
     }
 

@@ -21,6 +21,8 @@ enum Answer: Sendable {
     case stream(AsyncStream<String>)
     /// Closes the connection without an answer.
     case drop
+    /// Promises a body of so many bytes, sends this text, and closes the connection.
+    case cut(String, promisedBytes: Int)
     /// Answers nothing and keeps the connection.
     case silence
 
@@ -28,7 +30,7 @@ enum Answer: Sendable {
     static func status(_ code: Int, _ reason: String, headers: [String: String] = [:]) -> Answer {
         .json(
             code,
-            #"{"kind":"Status","apiVersion":"v1","status":"Failure","code":\#(code),"reason":"\#(reason)","message":"m"}"#,
+            #"{"kind":"Status","status":"Failure","code":\#(code),"reason":"\#(reason)","message":"m"}"#,
             headers: headers)
     }
 }
@@ -108,6 +110,13 @@ final class LocalServer: Sendable {
             switch answer {
             case .silence: break
             case .drop: channel.close(promise: nil)
+            case .cut(let text, let size):
+                let head = HTTPResponseHead(
+                    version: .http1_1, status: .ok,
+                    headers: ["content-type": "application/json", "content-length": "\(size)"])
+                channel.write(HTTPServerResponsePart.head(head), promise: nil)
+                channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: text))))
+                    .whenComplete { _ in channel.close(promise: nil) }
             case .json(let code, let text, let more):
                 var headers = HTTPHeaders(more.map { ($0.key, $0.value) })
                 headers.add(name: "content-type", value: "application/json")

@@ -11,11 +11,11 @@ import X509
 @Suite(.timeLimit(.minutes(1)))
 struct TLSTests {
     func ask(_ configuration: ClientConfiguration) async throws {
-        var limits = KubeClientTests.fast
+        var limits = KubeClient.Limits.forTests
         limits.attempts = 1
         let client = try KubeClient(
             configuration: configuration, limits: limits,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: .quiet)
         do {
             _ = try await client.get(.pods, name: "a")
         } catch {
@@ -98,5 +98,63 @@ struct TLSTests {
         var overrides: [String: String] = [:]
         #expect(ClientConfiguration(server: server, tlsServerName: "api").address(overriding: &overrides) == address)
         #expect(overrides == ["api": host])
+    }
+
+    @Test func `an authority that is replaced in its file is trusted from then on`() async throws {
+        let (old, new) = (try TestAuthority(), try TestAuthority())
+        let context = try new.serverContext(names: [loopback])
+        try await withFiles(["ca.crt": try old.pem]) { directory in
+            try await LocalServer.serving(tls: context) { _, _ in
+                .ok()
+            } during: { server, port in
+                let configuration = ClientConfiguration(
+                    server: "https://127.0.0.1:\(port)", certificateAuthority: Data(try old.pem.utf8),
+                    files: .init(authority: directory + "/ca.crt"))
+                let lines = LogCollector.Lines()
+                try await withClient(of: configuration, logger: Logger(label: "t") { _ in LogCollector(lines) }) {
+                    client in
+                    let error = try await failure { _ = try await client.get(.pods, name: "a") }
+                    #expect(error.reason == "Untrusted" && server.seen.isEmpty)
+                    // A file that is just being written changes nothing.
+                    try Data("half".utf8).write(to: URL(filePath: directory + "/ca.crt"))
+                    _ = try await failure { _ = try await client.get(.pods, name: "a") }
+                    try Data(try new.pem.utf8).write(to: URL(filePath: directory + "/ca.crt"))
+                    // Even a create: no connection came about, so it had no effect.
+                    _ = try await client.create(.pods, KubeObject(.pods, namespace: "shop", name: "a"))
+                    #expect(server.seen.count == 1)
+                }
+                #expect(lines.all.contains { $0.hasPrefix("warning certificates cannot be read again") })
+                #expect(lines.all.contains { $0.hasPrefix("info certificates have changed") })
+            }
+        }
+    }
+
+    @Test func `a client certificate that is renewed in its files is shown from then on`() async throws {
+        let authority = try TestAuthority()
+        let context = try authority.serverContext(names: [loopback], clients: true)
+        let (bad, badKey) = try TestAuthority().issue("me", names: [.dnsName("me")])
+        try await withFiles(["crt": bad, "key": badKey, "ca": try authority.pem]) { directory in
+            try await LocalServer.serving(tls: context) { _, _ in
+                .ok()
+            } during: { _, port in
+                let text = """
+                    current-context: a
+                    clusters: [{name: c, cluster: {server: "https://127.0.0.1:\(port)", certificate-authority: ca}}]
+                    contexts: [{name: a, context: {cluster: c, user: u}}]
+                    users: [{name: u, user: {client-certificate: crt, client-key: key}}]
+                    """
+                try Data(text.utf8).write(to: URL(filePath: directory + "/config"))
+                var limits = KubeClient.Limits.forTests
+                limits.credentialFileLifetime = .zero
+                let configuration = try ClientConfiguration.load(kubeconfig: directory + "/config", environment: [:])
+                try await withClient(of: configuration, limits: limits) { client in
+                    _ = try await failure { _ = try await client.get(.pods, name: "a") }
+                    let (certificate, key) = try authority.issue("me", names: [.dnsName("me")])
+                    try Data(certificate.utf8).write(to: URL(filePath: directory + "/crt"))
+                    try Data(key.utf8).write(to: URL(filePath: directory + "/key"))
+                    _ = try await client.get(.pods, name: "a")
+                }
+            }
+        }
     }
 }

@@ -24,7 +24,7 @@ struct WatchTests {
         } during: { server, port in
             let client = try KubeClient(
                 configuration: ClientConfiguration(server: "http://127.0.0.1:\(port)"),
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+                logger: .quiet)
             do {
                 try await body(client, chunks, server)
             } catch {
@@ -93,7 +93,7 @@ struct WatchTests {
         } during: { _, port in
             let client = try KubeClient(
                 configuration: ClientConfiguration(server: "http://127.0.0.1:\(port)"),
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+                logger: .quiet)
             await #expect { _ = try await client.watch(request) } throws: { ($0 as? APIError)?.isExpired == true }
             await client.shutdown()
         }
@@ -105,7 +105,7 @@ struct WatchTests {
         } during: { server, port in
             let client = try KubeClient(
                 configuration: ClientConfiguration(server: "http://127.0.0.1:\(port)"),
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+                logger: .quiet)
             var open: [AsyncThrowingStream<WatchEvent, any Error>] = []
             for _ in 0..<40 { open.append(try await client.watch(request)) }
             _ = try await client.get(.pods, name: "a")
