@@ -21,15 +21,27 @@ package enum ReconcileResult: Sendable, Hashable {
 /// Feeds one reconciler with the keys of one kind, from changes in stores.
 ///
 /// One key is never reconciled twice at a time; different keys are, up to `concurrency`. After a restart of `run()` every
-/// object of the primary store is looked at again.
+/// object of the primary store is looked at again, behind those to which something happens. At rest nothing runs and
+/// nothing is sent, however many objects there are.
+///
+/// Changes wait for the controller in `StoreChanges`: a mapping to keys may take its time without holding up the cache.
 package final class Controller: Service {
     /// A store to watch and how its objects lead to keys.
     package struct Source: Sendable {
         let store: Store
         let keys: @Sendable (KubeObject) -> [ObjectKey]
+        let isPrimary: Bool
+
+        private init(store: Store, isPrimary: Bool = false, keys: @escaping @Sendable (KubeObject) -> [ObjectKey]) {
+            self.store = store
+            self.keys = keys
+            self.isPrimary = isPrimary
+        }
 
         /// The store of the kind that is reconciled.
-        package static func primary(_ store: Store) -> Source { Source(store: store) { [$0.key] } }
+        package static func primary(_ store: Store) -> Source {
+            Source(store: store, isPrimary: true) { [$0.key] }
+        }
 
         /// Other objects that a reconciliation reads: `keys` names whom a change concerns.
         package static func watching(_ store: Store, _ keys: @escaping @Sendable (KubeObject) -> [ObjectKey]) -> Source
@@ -53,6 +65,8 @@ package final class Controller: Service {
     private let concurrency: Int
     private let reconciler: any Reconciler
     private let backoff: Backoff
+    private let resyncPeriod: Duration?
+    private let random: @Sendable () -> Double
     private let clock: AnyClock
     private let metrics: ControllerMetrics
     private let logger: Logger
@@ -60,15 +74,21 @@ package final class Controller: Service {
     /// The last failure of each key that fails, so that the same one is logged once.
     private let failures = Mutex<[ObjectKey: String]>([:])
 
+    /// - Parameter resyncPeriod: how often each object of the primary store is looked at though nothing changed, for what
+    ///   no store tells (the passing of time, systems outside of the cluster). It reads the cache, never the API. Nil:
+    ///   never.
     package init(
         name: String, sources: [Source], concurrency: Int = 2, backoff: Backoff = .reconcile,
-        clock: AnyClock = .continuous,
-        metrics: ControllerMetrics? = nil, logger: Logger, reconciler: any Reconciler
+        resyncPeriod: Duration? = nil, clock: AnyClock = .continuous, metrics: ControllerMetrics? = nil,
+        logger: Logger, reconciler: any Reconciler,
+        random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) }
     ) {
         self.name = name
         self.sources = sources
         self.concurrency = max(1, concurrency)
         self.backoff = backoff
+        self.resyncPeriod = resyncPeriod
+        self.random = random
         self.clock = clock
         self.metrics = metrics ?? ControllerMetrics(controller: name)
         self.reconciler = reconciler
@@ -86,27 +106,47 @@ package final class Controller: Service {
         try await cancelWhenGracefulShutdown { [sources] in
             for source in sources { try await source.store.waitUntilSynced() }
         }
-        let queue = WorkQueue<ObjectKey>(clock: clock, backoff: backoff, metrics: metrics)
+        let queue = WorkQueue<ObjectKey>(clock: clock, backoff: backoff, metrics: metrics, random: random)
         self.queue.withLock { $0 = queue }
         failures.withLock { $0 = [:] }
-        let subscriptions = sources.map { source in
-            source.store.observe(replaying: true) { change in queue.add(contentsOf: change.objects.flatMap(source.keys))
-            }
-        }
-        defer {
-            for subscription in subscriptions { subscription.cancel() }
-            self.queue.withLock { $0 = nil }
-        }
+        defer { self.queue.withLock { $0 = nil } }
         logger.info("controller started")
         await withGracefulShutdownHandler {
-            await withTaskGroup(of: Void.self) { group in
-                group.addTask { await queue.run() }
-                for _ in 0..<concurrency { group.addTask { await self.work(queue) } }
+            await withTaskGroup(of: Void.self) { feeding in
+                feeding.addTask { await queue.run() }
+                for source in sources { feeding.addTask { await self.feed(queue, from: source) } }
+                if let resyncPeriod { feeding.addTask { await self.resync(queue, each: resyncPeriod) } }
+                await withTaskGroup(of: Void.self) { workers in
+                    for _ in 0..<concurrency { workers.addTask { await self.work(queue) } }
+                }
+                feeding.cancelAll()
             }
         } onGracefulShutdown: {
             queue.shutDown()
         }
         logger.info("controller stopped")
+    }
+
+    private func feed(_ queue: WorkQueue<ObjectKey>, from source: Source) async {
+        for await batch in source.store.changes(replaying: true) {
+            queue.add(
+                contentsOf: batch.changes.flatMap { $0.objects.flatMap(source.keys) }, inBackground: batch.isReplay)
+            // Whoever was concerned only by a state that was left out is among all.
+            if !batch.isComplete, !source.isPrimary { queue.add(contentsOf: primaryKeys, inBackground: true) }
+        }
+    }
+
+    private func resync(_ queue: WorkQueue<ObjectKey>, each period: Duration) async {
+        while !Task.isCancelled {
+            try? await clock.sleep(for: period)
+            if Task.isCancelled { return }
+            // Spread over a tenth of the period; what has its own, earlier time keeps it.
+            for key in primaryKeys { queue.add(key, after: period * (0.1 * random())) }
+        }
+    }
+
+    private var primaryKeys: [ObjectKey] {
+        sources.filter(\.isPrimary).flatMap { $0.store.list().map(\.key) }
     }
 
     private func work(_ queue: WorkQueue<ObjectKey>) async {

@@ -8,7 +8,10 @@ import Synchronization
 ///
 /// `record` is for transitions; it returns at once and never fails. What repeats becomes a count on the event that is
 /// there, written at most once each `repeatInterval`: a reconciler that says the same again and again writes nothing in
-/// between. `run()` writes; when it cannot keep up, or the API refuses, events are dropped and the log says so.
+/// between. `EventSeries` has the rules against floods. `run()` writes; when it cannot keep up, or the API refuses, events
+/// are dropped: metrics and the debug log say so.
+///
+/// `recordTransitions` compares two lists of conditions and tells what became of each, so that events and `status` agree.
 package final class EventRecorder: Service {
     package enum Kind: String, Sendable {
         case normal = "Normal"
@@ -16,21 +19,26 @@ package final class EventRecorder: Service {
     }
 
     /// An event to be written.
-    struct Entry: Sendable {
+    struct Entry: Sendable, Hashable {
         var reference: JSONValue
         var namespace: String
         var kind: Kind
         var reason: String
         var message: String
         var date: Date
+        /// It stands for many similar ones, and is known without its message.
+        var isCombined = false
 
-        var identity: String {
-            [
-                reference["uid"]?.string, reference["kind"]?.string, namespace, reference["name"]?.string,
-                kind.rawValue, reason, message,
-            ]
-            .map { $0 ?? "" }.joined(separator: "\u{1F}")
+        /// The object that it is about.
+        var subject: String {
+            [reference["uid"]?.string, reference["kind"]?.string, namespace, reference["name"]?.string]
+                .map { $0 ?? "" }.joined(separator: "\u{1F}")
         }
+        /// What similar events have in common.
+        var group: String { [subject, kind.rawValue, reason].joined(separator: "\u{1F}") }
+        /// What the same event has in common.
+        var identity: String { isCombined ? group : group + "\u{1F}" + message }
+        var text: String { isCombined ? "(combined from similar events): " + message : message }
     }
 
     private let api: any ClusterAPI
@@ -41,6 +49,7 @@ package final class EventRecorder: Service {
     private let mailbox: AsyncStream<Entry>.Continuation
     private let entries: AsyncStream<Entry>
     private let series: Mutex<EventSeries>
+    private let metrics = EventMetrics()
 
     /// - Parameters:
     ///   - component: who reports, e.g. `heddle-canary`.
@@ -72,11 +81,36 @@ package final class EventRecorder: Service {
         let entry = Entry(
             reference: reference, namespace: object.namespace.isEmpty ? "default" : object.namespace, kind: kind,
             reason: reason, message: String(message.prefix(1024)), date: date())
-        guard series.withLock({ $0.admit(entry) }) else { return }
-        if case .dropped = mailbox.yield(entry) {
-            series.withLock { $0.forget(entry) }
-            logger.debug("event dropped", metadata: ["reason": "\(reason)", "object": "\(object.key)"])
+        switch series.withLock({ $0.admit(entry) }) {
+        case .counted: metrics.note("counted")
+        case .dropped: drop(entry)
+        case .write(let admitted):
+            guard case .dropped = mailbox.yield(admitted) else { return }
+            series.withLock { $0.forget(admitted) }
+            drop(admitted)
         }
+    }
+
+    /// Records what changed between two states of an object's conditions: one event for each that is new or whose status or
+    /// reason changed. A message that changes alone is no transition.
+    /// - Parameter isWarning: whether a condition as it is now is bad news.
+    package func recordTransitions(
+        from old: [Condition], to new: [Condition], on object: KubeObject, isWarning: (Condition) -> Bool
+    ) {
+        let before = Dictionary(old.map { ($0.type, $0) }, uniquingKeysWith: { $1 })
+        for condition in new {
+            if let known = before[condition.type], known.status == condition.status, known.reason == condition.reason {
+                continue
+            }
+            record(
+                isWarning(condition) ? .warning : .normal, reason: condition.reason, message: condition.message,
+                on: object)
+        }
+    }
+
+    private func drop(_ entry: Entry) {
+        metrics.note("dropped")
+        logger.debug("event dropped", metadata: ["reason": "\(entry.reason)", "object": "\(entry.subject)"])
     }
 
     package func run() async {
@@ -89,16 +123,23 @@ package final class EventRecorder: Service {
                 do throws(APIError) {
                     _ = try await api.patch(
                         .events, namespace: entry.namespace, name: name,
-                        ["count": .int(count), "lastTimestamp": .string(KubeTime.format(entry.date))])
+                        [
+                            "count": .int(count), "lastTimestamp": .string(KubeTime.format(entry.date)),
+                            "message": .string(entry.text),
+                        ])
+                    metrics.note("written")
                     return
-                } catch  where error.isNotFound {
+                } catch {
                     // Events live an hour: this is a new one.
+                    guard error.isNotFound else { throw error }
                 }
             }
             let event = event(for: entry)
             _ = try await api.create(.events, event)
             series.withLock { $0.written(entry, name: event.name) }
+            metrics.note("written")
         } catch {
+            metrics.note("failed")
             series.withLock { $0.forget(entry) }
             logger.debug("event not written", metadata: ["reason": "\(entry.reason)", "error": "\(error)"])
         }
@@ -114,62 +155,12 @@ package final class EventRecorder: Service {
         let time = JSONValue.string(KubeTime.format(entry.date))
         let fields: [String: JSONValue] = [
             "involvedObject": entry.reference, "type": .string(entry.kind.rawValue), "reason": .string(entry.reason),
-            "message": .string(entry.message), "count": 1, "firstTimestamp": time, "lastTimestamp": time,
+            "message": .string(entry.text), "count": .int(series.withLock { $0.count(of: entry) }),
+            "firstTimestamp": time, "lastTimestamp": time,
             "source": ["component": .string(component)], "reportingComponent": .string(component),
             "reportingInstance": .string(instance),
         ]
         for (name, value) in fields { event.json[name] = value }
         return event
     }
-}
-
-/// Which events were written, and which of their repetitions are due. Bounded: the longest unheard go first.
-struct EventSeries: Sendable {
-    private struct Known {
-        var name: String?
-        var count: Int
-        var writtenAt: Date
-        var heardAt: Date
-    }
-
-    private let repeatInterval: Duration
-    private let capacity: Int
-    private var known: [String: Known] = [:]
-
-    init(repeatInterval: Duration, capacity: Int = 2048) {
-        self.repeatInterval = repeatInterval
-        self.capacity = capacity
-    }
-
-    var count: Int { known.count }
-
-    /// Counts the entry. True when it is to be written now.
-    mutating func admit(_ entry: EventRecorder.Entry) -> Bool {
-        let id = entry.identity
-        guard var seen = known[id] else {
-            if known.count >= capacity {
-                let oldest = known.sorted { $0.value.heardAt < $1.value.heardAt }.prefix(capacity / 4)
-                for (key, _) in oldest { known[key] = nil }
-            }
-            known[id] = Known(name: nil, count: 1, writtenAt: entry.date, heardAt: entry.date)
-            return true
-        }
-        seen.count += 1
-        seen.heardAt = entry.date
-        let isDue = entry.date.timeIntervalSince(seen.writtenAt) >= repeatInterval.inSeconds
-        if isDue { seen.writtenAt = entry.date }
-        known[id] = seen
-        return isDue
-    }
-
-    /// The event that the entry repeats, and how often it has happened; nil for a new one.
-    func repetition(of entry: EventRecorder.Entry) -> (name: String, count: Int)? {
-        guard let seen = known[entry.identity], let name = seen.name else { return nil }
-        return (name, seen.count)
-    }
-
-    mutating func written(_ entry: EventRecorder.Entry, name: String) { known[entry.identity]?.name = name }
-
-    /// It was not written: the next time counts as new.
-    mutating func forget(_ entry: EventRecorder.Entry) { known[entry.identity] = nil }
 }

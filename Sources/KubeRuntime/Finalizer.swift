@@ -2,13 +2,40 @@ package import KubeCore
 
 /// Holds an object's deletion until what Heddle made for it elsewhere is undone.
 ///
-/// Guarantees:
-/// - `apply` runs only after the finalizer is stored, so nothing is made that a deletion could leave behind;
-/// - `cleanup` runs while the object still exists, at least once, and again after a crash: it must bear repetition;
-/// - the finalizer goes only after `cleanup` has succeeded, and other finalizers are never touched: both writes carry the
-///   resource version that they were computed from, and conflict rather than overwrite.
+/// ## Guarantees
 ///
-/// Not guaranteed: anything, if a person removes the finalizer by hand. What can be owned by reference needs no finalizer.
+/// - **Nothing is made before it can be undone.** `apply` runs only after the finalizer is stored.
+/// - **`cleanup` runs while the object still exists**, at least once for every object on which `apply` ever ran, and again
+///   after every failure, conflict, restart and change of leader until it has succeeded once.
+/// - **The finalizer goes last**: only after `cleanup` has returned `.done`. `.requeue` says that it is not through.
+/// - **At most one at a time.** A controller reconciles one key once at a time, and the fence keeps a replica that lost the
+///   lead from writing; so `apply` and `cleanup` of one object do not overlap, except that calls which leave the cluster
+///   (a webhook, say) may still be under way on the replica that was stopped.
+/// - **Other finalizers are never touched.** Both writes carry the resource version that they were computed from, and
+///   conflict rather than overwrite.
+///
+/// ## What the closures owe
+///
+/// - Both must bear repetition: a crash after the work and before the answer runs them again.
+/// - `cleanup` must not need `apply` to have ended: it may have failed half-way, or not have begun.
+/// - `cleanup` must end. An object that cannot be cleaned up stays, and says so in its conditions; only a person may take
+///   the finalizer away.
+///
+/// ## Where a crash leaves it
+///
+/// | crash | what happens next |
+/// |---|---|
+/// | before the finalizer is stored | nothing was made; `apply` starts anew |
+/// | after it is stored, before `apply` | `apply` runs |
+/// | during or after `apply` | `apply` runs again |
+/// | during or after `cleanup` | `cleanup` runs again |
+/// | after the finalizer was taken away | the object is gone; nothing is left to do |
+///
+/// ## Not guaranteed
+///
+/// Anything, if a person removes the finalizer by hand or deletes the CRD's storage. Nor a time: an operator that does not
+/// run holds deletions up. So Heddle puts a finalizer only on objects that have something to undo outside of them; what
+/// can be owned by reference needs none (`OwnedObjects`).
 package struct Finalizer: Sendable {
     /// As in `metadata.finalizers`: `heddle.dev/<what>`.
     package let name: String
@@ -50,7 +77,9 @@ package struct Finalizer: Sendable {
         guard isOn(object) else { return }
         do {
             _ = try await write(object.finalizers.filter { $0 != name }, to: object)
-        } catch  where error.isNotFound {}
+        } catch {
+            guard error.isNotFound else { throw error }
+        }
     }
 
     private func write(_ finalizers: [String], to object: KubeObject) async throws(APIError) -> KubeObject {

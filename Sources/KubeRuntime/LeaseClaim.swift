@@ -5,7 +5,9 @@ package import KubeCore
 ///
 /// Other machines' clocks are never compared with ours. A foreign claim is over when the Lease has not *changed* for its
 /// duration on our own monotonic clock; our own claim counts from when the write that renewed it was *sent*, and is given
-/// up after `renewDeadline`. As `renewDeadline` is shorter than `duration`, we stop before anybody else may start.
+/// up after `renewDeadline`. As `renewDeadline` is shorter than `duration`, we stop before anybody else may start: another
+/// replica can have seen our last write no earlier than we sent it, and waits `duration` from then. The difference (5 s)
+/// covers clocks that run at different speeds and writes that are still under way.
 package struct LeaseClaim: Sendable {
     package struct Configuration: Sendable, Hashable {
         package var namespace: String
@@ -14,11 +16,15 @@ package struct LeaseClaim: Sendable {
         package var identity: String
         package var duration: Duration
         package var renewDeadline: Duration
+        /// How often the leader renews, and how soon it tries again.
         package var retryPeriod: Duration
+        /// How often a replica that waits reads the Lease: a lead that is handed over is taken up this fast.
+        package var standbyPeriod: Duration
 
         package init(
             namespace: String, name: String, identity: String, duration: Duration = .seconds(15),
-            renewDeadline: Duration = .seconds(10), retryPeriod: Duration = .seconds(2)
+            renewDeadline: Duration = .seconds(10), retryPeriod: Duration = .seconds(2),
+            standbyPeriod: Duration = .seconds(1)
         ) {
             precondition(
                 retryPeriod < renewDeadline && renewDeadline < duration, "retryPeriod < renewDeadline < duration")
@@ -28,6 +34,7 @@ package struct LeaseClaim: Sendable {
             self.duration = duration
             self.renewDeadline = renewDeadline
             self.retryPeriod = retryPeriod
+            self.standbyPeriod = standbyPeriod
         }
     }
 
@@ -45,6 +52,8 @@ package struct LeaseClaim: Sendable {
     private var changedAt: AnyClock.Instant
     /// When the last successful write of ours was sent; nil when we do not lead.
     private var renewedAt: AnyClock.Instant?
+    /// When the lead was last given up.
+    private var gaveUpAt: AnyClock.Instant?
 
     package init(_ configuration: Configuration, at now: AnyClock.Instant) {
         self.configuration = configuration
@@ -60,7 +69,10 @@ package struct LeaseClaim: Sendable {
 
     /// Takes what a read found.
     package mutating func observe(_ found: KubeObject?, at now: AnyClock.Instant) {
-        if found?.spec != lease?.spec || found?.uid != lease?.uid { changedAt = now }
+        // By its version too: two renewals that were not seen may come to the spec that was.
+        let isSame =
+            found?.spec == lease?.spec && found?.uid == lease?.uid && found?.resourceVersion == lease?.resourceVersion
+        if !isSame { changedAt = now }
         lease = found
         if holder != configuration.identity { renewedAt = nil }
     }
@@ -68,10 +80,15 @@ package struct LeaseClaim: Sendable {
     /// Takes the answer to a write that was sent at `sentAt`.
     package mutating func confirm(_ written: KubeObject, sentAt: AnyClock.Instant, at now: AnyClock.Instant) {
         observe(written, at: now)
+        // What was sent before the lead was given up says nothing about the time since: it may be handed over already.
+        if let gaveUpAt, sentAt <= gaveUpAt { return }
         if holder == configuration.identity { renewedAt = sentAt }
     }
 
-    package mutating func giveUp() { renewedAt = nil }
+    package mutating func giveUp(at now: AnyClock.Instant) {
+        renewedAt = nil
+        gaveUpAt = now
+    }
 
     /// What to write now to get or keep the lead.
     package func next(at now: AnyClock.Instant, date: Date) -> Action {
@@ -86,6 +103,9 @@ package struct LeaseClaim: Sendable {
             let duration = seconds.map { Duration.seconds($0) } ?? configuration.duration
             if changedAt.duration(to: now) < duration { return .wait(holder: holder) }
         }
+        // Others see that we live by the Lease changing: it must, though our calendar stand still.
+        let isSame = lease.spec["renewTime"]?.string == KubeTime.formatMicro(date)
+        let date = isSame ? date.addingTimeInterval(0.002) : date
         let transitions = lease.spec["leaseTransitions"]?.int ?? 0
         let acquired = lease.spec["acquireTime"]?.string
         var new = lease
@@ -108,7 +128,8 @@ package struct LeaseClaim: Sendable {
     private func claim(_ date: Date, acquired: String, transitions: Int) -> JSONValue {
         [
             "holderIdentity": .string(configuration.identity),
-            "leaseDurationSeconds": .int(Int(configuration.duration.components.seconds)),
+            // Whole seconds, and never less than what we count on ourselves.
+            "leaseDurationSeconds": .int(Int(configuration.duration.inSeconds.rounded(.up))),
             "acquireTime": .string(acquired), "renewTime": .string(KubeTime.formatMicro(date)),
             "leaseTransitions": .int(transitions),
         ]

@@ -10,6 +10,7 @@ import Synchronization
 package final class Runtime: Service {
     package let api: any ClusterAPI
     package let clock: AnyClock
+    private let streaming = StreamingSupport()
     private let logger: Logger
     private let leadership: LeaderElection?
     private let transforms: [GroupVersionResource: StoreTransform]
@@ -37,18 +38,25 @@ package final class Runtime: Service {
         (reflectors, reflectorMailbox) = AsyncStream.makeStream(bufferingPolicy: .unbounded)
     }
 
-    /// The store of a scope; the first caller makes it, and decides what it does while the resource is not served.
+    /// The API for controllers and leader work: it refuses writes at any moment when this replica does not lead for certain.
+    package var leaderAPI: any ClusterAPI { leadership.map { FencedAPI(api, leadership: $0) } ?? api }
+
+    /// The store of a scope; the first caller makes it, and decides what it does while the resource is not served and what
+    /// it keeps of each object.
     package func store(
         for resource: GroupVersionResource, namespace: String? = nil, labels: LabelSelector? = nil,
-        fields: String? = nil, whenNotServed: Reflector.WhenNotServed = .wait
+        fields: String? = nil, whenNotServed: Reflector.WhenNotServed = .wait, keeping: FieldSelection? = nil
     ) -> Store {
         let scope = StoreScope(resource, namespace: namespace, labels: labels, fields: fields)
         return stores.withLock { stores in
             if let store = stores[scope] { return store }
-            let store = Store(scope: scope, transform: transforms[resource] ?? .dropManagedFields)
+            let kept = keeping.map(StoreTransform.keeping) ?? transforms[resource] ?? .dropManagedFields
+            let store = Store(scope: scope, transform: kept)
             stores[scope] = store
             reflectorMailbox.yield(
-                Reflector(api: api, store: store, whenNotServed: whenNotServed, clock: clock, logger: logger))
+                Reflector(
+                    api: api, store: store, whenNotServed: whenNotServed, streaming: streaming, clock: clock,
+                    logger: logger))
             return store
         }
     }

@@ -68,9 +68,12 @@ package final class Store: Sendable {
     private struct State {
         var objects: [ObjectKey: KubeObject] = [:]
         var indexes: [String: Index] = [:]
+        /// The keys of `indexes`, kept apart: iterating the dictionary itself while changing it would copy it each time.
+        var indexNames: [String] = []
         var isSynced = false
         var isServed = true
         var observers: [Int: Handler] = [:]
+        var mailboxes: [Int: ChangeMailbox] = [:]
         var pulses: [Int: AsyncStream<Void>.Continuation] = [:]
         var syncWaiters: [Int: CheckedContinuation<Void, any Error>] = [:]
         var nextID = 0
@@ -80,25 +83,39 @@ package final class Store: Sendable {
             return nextID
         }
 
-        mutating func put(_ object: KubeObject) -> StoreChange? {
-            let old = objects.updateValue(object, forKey: object.key)
-            if let old, old.resourceVersion == object.resourceVersion, old.uid == object.uid { return nil }
-            for name in indexes.keys {
-                if let old { indexes[name]?.remove(old) }
-                indexes[name]?.insert(object)
+        mutating func put(_ object: KubeObject) -> [StoreChange] {
+            guard let old = objects[object.key] else {
+                enter(object)
+                return [.added(object)]
             }
-            return old.map { .updated(from: $0, to: object) } ?? .added(object)
+            if old.uid != object.uid {
+                // Deleted and made anew since the last look: tell both.
+                let gone = remove(old.key).map { [StoreChange.deleted($0)] } ?? []
+                enter(object)
+                return gone + [.added(object)]
+            }
+            if old.resourceVersion == object.resourceVersion { return [] }
+            for name in indexNames { indexes[name]?.remove(old) }
+            enter(object)
+            return [.updated(from: old, to: object)]
+        }
+
+        private mutating func enter(_ object: KubeObject) {
+            objects[object.key] = object
+            for name in indexNames { indexes[name]?.insert(object) }
         }
 
         mutating func remove(_ key: ObjectKey) -> KubeObject? {
             guard let old = objects.removeValue(forKey: key) else { return nil }
-            for name in indexes.keys { indexes[name]?.remove(old) }
+            for name in indexNames { indexes[name]?.remove(old) }
             return old
         }
     }
 
     package let scope: StoreScope
     private let transform: StoreTransform
+    /// What of each object the API is asked for.
+    var selection: FieldSelection { transform.selection }
     private let state = Mutex(State())
     private static let byNamespace = " namespace"
 
@@ -138,7 +155,7 @@ package final class Store: Sendable {
         state.withLock { state in
             var index = Index(keys: keys)
             for object in state.objects.values { index.insert(object) }
-            state.indexes[name] = index
+            if state.indexes.updateValue(index, forKey: name) == nil { state.indexNames.append(name) }
         }
     }
 
@@ -168,7 +185,8 @@ package final class Store: Sendable {
 
     // MARK: Changes
 
-    /// Calls the handler for every change from now on, in order, on the reflector's task: it must be quick.
+    /// Calls the handler for every change from now on, in order, on the reflector's task: it must only note something and
+    /// return. Whoever has work to do takes `changes()` instead.
     ///
     /// - Parameter replaying: first calls it with every object that is there, as added, on this task. A change that comes
     ///   meanwhile may be told before an older state: handlers take it as a hint to look, as controllers do.
@@ -182,6 +200,27 @@ package final class Store: Sendable {
         for object in objects { handler(.added(object)) }
         return StoreSubscription { [weak self] in _ = self?.state.withLock { $0.observers.removeValue(forKey: id) } }
     }
+
+    /// All changes, as batches, for consumers that may take their time.
+    ///
+    /// - Parameters:
+    ///   - replaying: begins with the objects that are there; no change is told before or lost.
+    ///   - capacity: how many changes may wait for the consumer one by one; of more, each object's become one.
+    package func changes(replaying: Bool = false, capacity: Int = 4096) -> StoreChanges {
+        let (wakeUps, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let (id, mailbox) = state.withLock { state in
+            let id = state.newID()
+            let mailbox = ChangeMailbox(
+                replay: replaying ? Array(state.objects.values) : [], capacity: capacity, wake: wake)
+            state.mailboxes[id] = mailbox
+            return (id, mailbox)
+        }
+        wake.onTermination = { [weak self] _ in _ = self?.state.withLock { $0.mailboxes.removeValue(forKey: id) } }
+        return StoreChanges(mailbox: mailbox, wakeUps: wakeUps)
+    }
+
+    /// How many consumers of `changes` there are.
+    var consumerCount: Int { state.withLock(\.mailboxes.count) }
 
     /// Yields once at the start and after changes; changes that come faster than the consumer takes them are one.
     package func pulses() -> AsyncStream<Void> {
@@ -198,22 +237,21 @@ package final class Store: Sendable {
 
     // MARK: For the reflector
 
-    /// Takes a complete list: what is not in it was deleted while nobody watched.
-    package func replace(with list: [KubeObject]) {
-        let kept = list.map(transform.callAsFunction)
+    /// What of an object the store keeps.
+    func trimmed(_ object: KubeObject) -> KubeObject { transform(object) }
+
+    /// Takes a complete list at once: what is not in it was deleted while nobody watched, and is told so.
+    package func replace(with list: [KubeObject]) { replace(withTrimmed: list.map(transform.callAsFunction)) }
+
+    /// As `replace(with:)`, for objects that were trimmed as they came.
+    func replace(withTrimmed kept: [KubeObject]) {
         commit { state in
             var changes: [StoreChange] = []
             let keys = Set(kept.map(\.key))
             for key in state.objects.keys where !keys.contains(key) {
                 if let old = state.remove(key) { changes.append(.deleted(old)) }
             }
-            for object in kept {
-                // Deleted and made anew since the last look: tell both.
-                if let old = state.objects[object.key], old.uid != object.uid, let gone = state.remove(old.key) {
-                    changes.append(.deleted(gone))
-                }
-                if let change = state.put(object) { changes.append(change) }
-            }
+            for object in kept { changes += state.put(object) }
             state.isSynced = true
             state.isServed = true
             return changes
@@ -225,7 +263,7 @@ package final class Store: Sendable {
         case .bookmark: break
         case .added, .modified:
             let object = transform(event.object)
-            commit { state in state.put(object).map { [$0] } ?? [] }
+            commit { state in state.put(object) }
         case .deleted:
             // The last state tells more than what the cache had.
             let object = transform(event.object)
@@ -243,7 +281,7 @@ package final class Store: Sendable {
     }
 
     private func commit(_ body: (inout State) -> [StoreChange]) {
-        let (changes, observers, pulses, waiters) = state.withLock { state in
+        let told = state.withLock { state in
             let wasSynced = state.isSynced
             let changes = body(&state)
             var waiters: [CheckedContinuation<Void, any Error>] = []
@@ -251,14 +289,19 @@ package final class Store: Sendable {
                 waiters = Array(state.syncWaiters.values)
                 state.syncWaiters = [:]
             }
+            // Under the lock, so that a consumer that comes meanwhile has each change once: as replayed or as told.
+            if !changes.isEmpty { for mailbox in state.mailboxes.values { mailbox.put(changes) } }
             let pulses = changes.isEmpty && state.isSynced == wasSynced ? [] : Array(state.pulses.values)
-            return (changes, state.observers.sorted { $0.key < $1.key }.map(\.value), pulses, waiters)
+            return (
+                changes: changes, observers: state.observers.sorted { $0.key < $1.key }.map(\.value), pulses: pulses,
+                waiters: waiters
+            )
         }
-        for waiter in waiters { waiter.resume() }
-        for change in changes {
-            for observer in observers { observer(change) }
+        for waiter in told.waiters { waiter.resume() }
+        for change in told.changes {
+            for observer in told.observers { observer(change) }
         }
-        for pulse in pulses { pulse.yield() }
+        for pulse in told.pulses { pulse.yield() }
     }
 }
 

@@ -2,40 +2,15 @@ import DequeModule
 import Synchronization
 
 /// Keys to work on: each waits once, is worked on by one worker at a time, and comes back after failures with growing
-/// delay.
+/// delay. `QueueSchedule` has the rules.
 ///
-/// A key that is added while it is worked on comes back when that is done. Of several times for one key the earliest
-/// counts. `run()` must run beside the workers: it makes delayed keys ready. There is no order between keys but first
-/// come, first served.
+/// `run()` must run beside the workers: it makes delayed keys ready.
 package final class WorkQueue<Key: Hashable & Sendable>: Sendable {
     private struct State {
-        var ready: Deque<Key> = []
-        /// The keys in `ready`, and since when.
-        var readySince: [Key: AnyClock.Instant] = [:]
-        var delayed: [Key: AnyClock.Instant] = [:]
-        var inWork: Set<Key> = []
-        /// Keys in work that were added again, and when.
-        var again: [Key: AnyClock.Instant] = [:]
-        var failures: [Key: Int] = [:]
+        var schedule = QueueSchedule<Key>()
         var waiters: Deque<(id: Int, continuation: CheckedContinuation<Key?, Never>)> = []
         var nextWaiter = 0
         var isShutDown = false
-
-        mutating func makeReady(_ key: Key, at now: AnyClock.Instant) {
-            delayed[key] = nil
-            if inWork.contains(key) {
-                if again[key] == nil { again[key] = now }
-            } else if readySince[key] == nil {
-                readySince[key] = now
-                ready.append(key)
-            }
-        }
-
-        mutating func take() -> (key: Key, since: AnyClock.Instant)? {
-            guard let key = ready.popFirst(), let since = readySince.removeValue(forKey: key) else { return nil }
-            inWork.insert(key)
-            return (key, since)
-        }
     }
 
     private let state = Mutex(State())
@@ -56,37 +31,42 @@ package final class WorkQueue<Key: Hashable & Sendable>: Sendable {
     }
 
     /// Keys that wait for a worker now.
-    package var readyCount: Int { state.withLock(\.ready.count) }
+    package var readyCount: Int { state.withLock(\.schedule.readyCount) }
     /// Keys that wait for their time.
-    package var delayedCount: Int { state.withLock(\.delayed.count) }
+    package var delayedCount: Int { state.withLock(\.schedule.delayedCount) }
+    /// Keys that are worked on.
+    package var workCount: Int { state.withLock(\.schedule.workCount) }
 
     /// Makes a key ready now.
-    package func add(_ key: Key) { change { $0.makeReady(key, at: clock.now) } }
+    package func add(_ key: Key) { add(contentsOf: CollectionOfOne(key)) }
 
-    package func add(contentsOf keys: some Sequence<Key>) {
-        change { state in for key in keys { state.makeReady(key, at: clock.now) } }
+    /// - Parameter inBackground: let keys to which something happened go first, four to one.
+    package func add(contentsOf keys: some Sequence<Key>, inBackground: Bool = false) {
+        let now = clock.now
+        var added = 0
+        change { schedule in
+            for key in keys where schedule.add(key, lane: inBackground ? .background : .changed, at: now) { added += 1 }
+        }
+        metrics?.added(added)
     }
 
     /// Makes a key ready after a delay, or earlier when an earlier time is known.
     package func add(_ key: Key, after delay: Duration) {
         guard delay > .zero else { return add(key) }
         let due = clock.now.advanced(by: delay)
-        let isSooner = state.withLock { state in
-            if state.isShutDown || state.readySince[key] != nil { return false }
-            if let known = state.delayed[key], known <= due { return false }
-            state.delayed[key] = due
-            return true
+        let isNext = state.withLock { state in
+            if state.isShutDown { return false }
+            let before = state.schedule.nextDue
+            state.schedule.add(key, due: due)
+            return state.schedule.nextDue != before
         }
-        if isSooner { timer.raise() }
+        if isNext { timer.raise() }
     }
 
     /// Makes a key ready after the delay that its failures in a row ask for, and counts one more.
     @discardableResult
     package func retry(_ key: Key) -> Duration {
-        let attempt = state.withLock { state in
-            defer { state.failures[key, default: 0] += 1 }
-            return state.failures[key, default: 0]
-        }
+        let attempt = state.withLock { $0.schedule.countFailure(of: key) }
         metrics?.retried()
         let delay = backoff.delay(attempt: attempt, random: random())
         add(key, after: delay)
@@ -94,7 +74,7 @@ package final class WorkQueue<Key: Hashable & Sendable>: Sendable {
     }
 
     /// Forgets the failures of a key.
-    package func forget(_ key: Key) { state.withLock { $0.failures[key] = nil } }
+    package func forget(_ key: Key) { state.withLock { $0.schedule.forgetFailures(of: key) } }
 
     /// The next key to work on, which the caller gives back with `done(_:)`. Nil when the queue is shut down or the task
     /// is cancelled.
@@ -107,12 +87,12 @@ package final class WorkQueue<Key: Hashable & Sendable>: Sendable {
             await withCheckedContinuation { (continuation: CheckedContinuation<Key?, Never>) in
                 let answer: (key: Key?, since: AnyClock.Instant?)? = state.withLock { state in
                     if state.isShutDown || Task.isCancelled { return (nil, nil) }
-                    if let (key, since) = state.take() { return (key, since) }
+                    if let (key, since) = state.schedule.take() { return (key, since) }
                     state.waiters.append((id, continuation))
                     return nil
                 }
                 guard let answer else { return }
-                if let since = answer.since { metrics?.waited(since.duration(to: clock.now)) }
+                if let since = answer.since { taken(since) }
                 continuation.resume(returning: answer.key)
             }
         } onCancel: {
@@ -124,57 +104,59 @@ package final class WorkQueue<Key: Hashable & Sendable>: Sendable {
     }
 
     /// Says that the work on a key is over.
-    package func done(_ key: Key) {
-        change { state in
-            state.inWork.remove(key)
-            if let since = state.again.removeValue(forKey: key) { state.makeReady(key, at: since) }
-        }
-    }
+    package func done(_ key: Key) { change { $0.finish(key) } }
 
     /// Lets every `next()` return nil, now and later. Work that is under way is not touched.
     package func shutDown() {
         let waiters = state.withLock { state in
             state.isShutDown = true
-            state.delayed = [:]
+            state.schedule.clear()
             defer { state.waiters = [] }
             return state.waiters
         }
         for waiter in waiters { waiter.continuation.resume(returning: nil) }
+        report()
         timer.raise()
     }
 
     /// Makes delayed keys ready at their time; returns when the queue is shut down or the task is cancelled.
     package func run() async {
         while !Task.isCancelled {
-            let (next, isShutDown) = state.withLock { ($0.delayed.values.min(), $0.isShutDown) }
+            let (next, isShutDown) = state.withLock { ($0.schedule.nextDue, $0.isShutDown) }
             if isShutDown { return }
             await timer.wait(until: next, clock: clock)
             let now = clock.now
-            change { state in
-                let due = state.delayed.filter { $0.value <= now }.sorted { $0.value < $1.value }
-                for (key, since) in due { state.makeReady(key, at: since) }
-            }
+            change { $0.wake(at: now) }
         }
     }
 
-    /// Changes the state and hands ready keys to waiting workers.
-    private func change(_ body: (inout State) -> Void) {
+    /// Changes the schedule and hands ready keys to waiting workers.
+    private func change(_ body: (inout QueueSchedule<Key>) -> Void) {
         var handed: [(continuation: CheckedContinuation<Key?, Never>, key: Key, since: AnyClock.Instant)] = []
-        let depth = state.withLock { state -> Int in
-            if state.isShutDown {
-                state.again = [:]
-                return state.ready.count
-            }
-            body(&state)
-            while !state.waiters.isEmpty, let (key, since) = state.take() {
+        state.withLock { state in
+            body(&state.schedule)
+            if state.isShutDown { return state.schedule.clear() }
+            while !state.waiters.isEmpty, let (key, since) = state.schedule.take() {
                 handed.append((state.waiters.removeFirst().continuation, key, since))
             }
-            return state.ready.count
         }
-        metrics?.queueDepth(depth)
+        if handed.isEmpty { report() }
         for hand in handed {
-            metrics?.waited(hand.since.duration(to: clock.now))
+            taken(hand.since)
             hand.continuation.resume(returning: hand.key)
         }
+    }
+
+    private func taken(_ since: AnyClock.Instant) {
+        metrics?.waited(since.duration(to: clock.now))
+        report()
+    }
+
+    private func report() {
+        guard let metrics else { return }
+        let (ready, delayed, work) = state.withLock {
+            ($0.schedule.readyCount, $0.schedule.delayedCount, $0.schedule.workCount)
+        }
+        metrics.queue(ready: ready, delayed: delayed, inWork: work)
     }
 }

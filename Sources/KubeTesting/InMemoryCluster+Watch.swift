@@ -72,7 +72,14 @@ extension InMemoryCluster.State {
         let watcher = Watcher(
             resource: request.resource, filter: try ObjectFilter(request),
             wantsBookmarks: request.query["allowWatchBookmarks"] == "true", continuation: continuation)
-        if let text = request.query["resourceVersion"], !text.isEmpty, text != "0" {
+        if try wantsInitialEvents(request) {
+            for stored in sorted(.init(request.resource)) where watcher.filter.matches(stored.object) {
+                continuation.yield(WatchEvent(.added, stored.object))
+            }
+            var end = bookmark(of: request.resource)
+            end.object.annotations = ["k8s.io/initial-events-end": "true"]
+            continuation.yield(end)
+        } else if let text = request.query["resourceVersion"], !text.isEmpty, text != "0" {
             guard let from = Int(text) else {
                 throw APIError(code: 400, reason: "BadRequest", message: "invalid resourceVersion '\(text)'")
             }
@@ -90,6 +97,28 @@ extension InMemoryCluster.State {
         nextWatcher += 1
         watchers[nextWatcher] = watcher
         return nextWatcher
+    }
+
+    /// True when the watch begins with a list that it streams.
+    private func wantsInitialEvents(_ request: APIRequest) throws(APIError) -> Bool {
+        let asked = request.query["sendInitialEvents"] == "true"
+        switch streamingLists {
+        case .ignored: return false
+        case .served where asked && request.query["resourceVersionMatch"] == "NotOlderThan": return true
+        case .served, .refused:
+            guard asked || request.query["resourceVersionMatch"] != nil else { return false }
+            throw APIError(
+                code: 422, reason: "Invalid",
+                message: "ListOptions.meta.k8s.io is invalid: resourceVersionMatch: Forbidden: is forbidden for watch")
+        }
+    }
+
+    func bookmark(of resource: GroupVersionResource) -> WatchEvent {
+        var object = KubeObject(json: ["metadata": [:]])
+        object.json["kind"] = .string(resource.kind)
+        object.json["apiVersion"] = .string(resource.apiVersion)
+        object.resourceVersion = String(version)
+        return WatchEvent(.bookmark, object)
     }
 
     mutating func publish(_ change: Change) {

@@ -24,13 +24,7 @@ extension InMemoryCluster.State {
     mutating func perform(_ request: APIRequest) throws(APIError) -> JSONValue {
         switch request.verb {
         case .get: return view(try existing(request).object, request).json
-        case .list, .watch:
-            let filter = try ObjectFilter(request)
-            let items = sorted(CollectionKey(request.resource)).map(\.object).filter(filter.matches)
-            return [
-                "apiVersion": .string(request.resource.apiVersion), "kind": .string(request.resource.kind + "List"),
-                "metadata": ["resourceVersion": .string(String(version))], "items": .array(items.map(\.json)),
-            ]
+        case .list, .watch: return try list(request)
         case .create: return try create(request)
         case .update: return try update(request, body: try body(request))
         case .patch(.apply): return try apply(request)
@@ -177,8 +171,11 @@ extension InMemoryCluster.State {
     }
 
     /// What `generation` counts changes of.
-    private func desired(_ object: KubeObject) -> [String: JSONValue] {
-        (object.json.object ?? [:]).filter { $0.key != "metadata" && $0.key != "status" }
+    private func desired(_ object: KubeObject) -> JSONValue {
+        var desired = object.json
+        desired["metadata"] = nil
+        desired["status"] = nil
+        return desired
     }
 
     private func merged(_ body: KubeObject, over old: KubeObject, _ request: APIRequest) -> KubeObject {

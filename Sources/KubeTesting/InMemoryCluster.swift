@@ -5,7 +5,7 @@ import Synchronization
 /// A cluster's API in memory, for tests of whatever speaks `ClusterAPI`.
 ///
 /// Right as far as controllers can see: resource versions, conflicts, generations, finalizers, owner garbage collection,
-/// watches with resume and expiry, label and field selectors, the `status` and `scale` subresources, merge, JSON and
+/// lists in pages whose tokens expire, watches with resume, expiry, bookmarks and streamed initial events, label and field selectors, the `status` and `scale` subresources, merge, JSON and
 /// server-side-apply patches with field ownership. It has no admission, no defaults and no schema; every kind has a
 /// status subresource. Writes that change nothing keep the resource version, as in a real cluster.
 package final class InMemoryCluster: ClusterAPI {
@@ -26,6 +26,16 @@ package final class InMemoryCluster: ClusterAPI {
         package var changed: Bool
     }
 
+    /// What the cluster does with a watch that asks for the objects that are there (`sendInitialEvents`).
+    package enum StreamingLists: Sendable {
+        /// As Kubernetes 1.32 and newer.
+        case served
+        /// As Kubernetes from 1.19 on without the feature: 422.
+        case refused
+        /// As a server that does not look at the parameters: the objects come, and no end of them is told.
+        case ignored
+    }
+
     /// Decides on a fault; the number counts writes from 1, and is 0 for reads and watches.
     package typealias FaultRule = @Sendable (_ request: APIRequest, _ writeNumber: Int) -> Fault?
 
@@ -44,6 +54,10 @@ package final class InMemoryCluster: ClusterAPI {
         var writes: [Write] = []
         var faultRule: FaultRule?
         var servedResources: Set<CollectionKey>?
+        var streamingLists = StreamingLists.served
+        /// What the next pages of paged lists have, by continue token.
+        var pages: [String: ListPages] = [:]
+        var nextPage = 1
     }
 
     struct CollectionKey: Hashable {
@@ -116,6 +130,16 @@ package final class InMemoryCluster: ClusterAPI {
         state.withLock { $0.servedResources = resources.map { Set($0.map(CollectionKey.init)) } }
     }
 
+    package func setStreamingLists(_ mode: StreamingLists) { state.withLock { $0.streamingLists = mode } }
+
+    /// Forgets the state that paged lists go on from, as a server does after some minutes: the next page is refused with
+    /// 410 and a token for the rest as it is now.
+    package func expireContinueTokens() {
+        state.withLock { state in
+            for token in state.pages.keys { state.pages[token]?.isExpired = true }
+        }
+    }
+
     package var watchCount: Int { state.withLock { $0.watchers.count } }
 
     /// Ends all watches as a server does at its timeout.
@@ -144,11 +168,7 @@ package final class InMemoryCluster: ClusterAPI {
     package func sendBookmarks() {
         state.withLock { state in
             for watcher in state.watchers.values where watcher.wantsBookmarks {
-                var object = KubeObject(json: ["metadata": [:]])
-                object.json["kind"] = .string(watcher.resource.kind)
-                object.json["apiVersion"] = .string(watcher.resource.apiVersion)
-                object.resourceVersion = String(state.version)
-                watcher.continuation.yield(WatchEvent(.bookmark, object))
+                watcher.continuation.yield(state.bookmark(of: watcher.resource))
             }
         }
     }

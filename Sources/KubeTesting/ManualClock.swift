@@ -19,6 +19,15 @@ package final class ManualClock: Clock {
         var nextID = 0
         var sleepers: [Int: Sleeper] = [:]
         var cancelled: Set<Int> = []
+        var isHeld = false
+
+        /// Takes out whoever's time has come, earliest first.
+        mutating func takeDue() -> [Sleeper] {
+            guard !isHeld else { return [] }
+            let due = sleepers.filter { $0.value.deadline <= now }
+            for id in due.keys { sleepers[id] = nil }
+            return due.values.sorted { $0.deadline < $1.deadline }
+        }
     }
 
     private let state = Mutex(State())
@@ -41,7 +50,7 @@ package final class ManualClock: Clock {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 let outcome: Result<Void, any Error>? = state.withLock { state in
                     if state.cancelled.remove(id) != nil || Task.isCancelled { return .failure(CancellationError()) }
-                    if deadline <= state.now { return .success(()) }
+                    if deadline <= state.now, !state.isHeld { return .success(()) }
                     state.sleepers[id] = Sleeper(deadline: deadline, continuation: continuation)
                     return nil
                 }
@@ -61,16 +70,26 @@ package final class ManualClock: Clock {
     package func advance(by duration: Duration) {
         let due = state.withLock { state in
             state.now = state.now.advanced(by: duration)
-            let due = state.sleepers.filter { $0.value.deadline <= state.now }
-            for id in due.keys { state.sleepers[id] = nil }
-            return due.values.sorted { $0.deadline < $1.deadline }
+            return state.takeDue()
+        }
+        for sleeper in due { sleeper.continuation.resume() }
+    }
+
+    /// Time goes on and wakes nobody, as for a process that is stopped (SIGSTOP): timers that ran out are told late.
+    package func hold() { state.withLock { $0.isHeld = true } }
+
+    /// Goes on after `hold()`, and wakes whoever's time came meanwhile.
+    package func goOn() {
+        let due = state.withLock { state in
+            state.isHeld = false
+            return state.takeDue()
         }
         for sleeper in due { sleeper.continuation.resume() }
     }
 }
 
 /// Waits, in real time and at most `timeout`, until the condition holds; false when it never did.
-package func eventually(within timeout: Duration = .seconds(20), _ condition: () async throws -> Bool) async rethrows
+package func eventually(within timeout: Duration = .seconds(60), _ condition: () async throws -> Bool) async rethrows
     -> Bool
 {
     let end = ContinuousClock.now + timeout

@@ -1,3 +1,4 @@
+import Foundation
 import KubeCore
 import KubeTesting
 import Logging
@@ -94,7 +95,8 @@ struct ControllerTests {
             #expect(await eventually { clock.nextDeadline == .seconds(30) })
             clock.advance(by: .seconds(30))
             #expect(await eventually { seen.count == 2 })
-            #expect(await eventually { clock.sleeperCount == 0 })
+            // The watch's watchdog alone.
+            #expect(await eventually { clock.sleeperCount == 1 })
         }
     }
 
@@ -124,21 +126,67 @@ struct ControllerTests {
         }
     }
 
-    @Test func `at rest a controller sends nothing`() async throws {
+    @Test func `a mapping that takes its time does not hold up the cache`() async throws {
         cluster.seed(.pods, pod("a"))
+        let isSlow = Recorded<Bool>()
+        let mapped = Recorded<String>()
+        let runtime = Runtime(api: cluster, logger: quiet, clock: AnyClock(clock))
+        let store = runtime.store(for: .pods)
         let seen = Recorded<ObjectKey>()
-        let reconciler = ClosureReconciler { key in
-            seen.append(key)
-            return .done
+        runtime.add(
+            Controller(
+                name: "test",
+                sources: [
+                    .watching(store) { object in
+                        mapped.append(object.name)
+                        // Keeps this consumer until the cache has all the changes that come meanwhile.
+                        while store.get(namespace: "shop", name: "last") == nil {
+                            if isSlow.count == 0 { isSlow.append(true) }
+                            usleep(2000)
+                        }
+                        return [object.key]
+                    }
+                ], clock: AnyClock(clock), logger: quiet,
+                reconciler: ClosureReconciler { key in
+                    seen.append(key)
+                    return .done
+                }))
+        try await alongside {
+            try? await runtime.run()
+        } during: {
+            #expect(await eventually { isSlow.count == 1 && cluster.watchCount == 1 })
+            for number in 0..<100 { cluster.seed(.pods, pod("p\(number)")) }
+            cluster.seed(.pods, pod("last"))
+            #expect(await eventually { Set(seen.all.map(\.name)).count == 102 })
         }
-        try await run(reconciler) {
-            [.primary($0.store(for: .pods))]
-        } during: { _ in
-            #expect(await eventually { seen.count == 1 && cluster.watchCount == 1 })
+    }
+
+    @Test func `a resync looks at every object again and sends nothing`() async throws {
+        for number in 0..<20 { cluster.seed(.pods, pod("p\(number)")) }
+        let seen = Recorded<ObjectKey>()
+        let runtime = Runtime(api: cluster, logger: quiet, clock: AnyClock(clock))
+        runtime.add(
+            Controller(
+                name: "test", sources: [.primary(runtime.store(for: .pods))], resyncPeriod: .seconds(100),
+                clock: AnyClock(clock), logger: quiet,
+                reconciler: ClosureReconciler { key in
+                    seen.append(key)
+                    return .done
+                }))
+        try await alongside {
+            try? await runtime.run()
+        } during: {
+            #expect(await eventually { seen.count == 20 && cluster.watchCount == 1 && clock.sleeperCount == 2 })
             let sent = cluster.requests.count
-            clock.advance(by: .seconds(3600))
-            try await Task.sleep(for: .milliseconds(50))
-            #expect(cluster.requests.count == sent && seen.count == 1)
+            clock.advance(by: .seconds(100))
+            // Spread over ten seconds.
+            #expect(
+                await eventually {
+                    if (clock.nextDeadline ?? .zero) <= .seconds(110) { clock.advance(by: .milliseconds(500)) }
+                    return seen.count == 40
+                })
+            #expect(cluster.requests.count == sent)
+            #expect(clock.now.offset <= .seconds(111))
         }
     }
 

@@ -55,6 +55,41 @@ struct LeaseClaimTests {
         #expect(renewed.spec["acquireTime"] == "t0" && renewed.spec["leaseTransitions"] == 3)
     }
 
+    @Test func `every renewal changes the lease, though the calendar stands still`() {
+        var claim = claim("me")
+        var seen: [JSONValue?] = []
+        claim.confirm(lease("me", renewed: KubeTime.formatMicro(date)), sentAt: at(0), at: at(0))
+        for second in 1...4 {
+            guard case .update(let renewed) = claim.next(at: at(Double(second)), date: date) else {
+                return #expect(Bool(false))
+            }
+            #expect(renewed.spec["renewTime"] != seen.last)
+            seen.append(renewed.spec["renewTime"])
+            claim.confirm(renewed, sentAt: at(Double(second)), at: at(Double(second)))
+        }
+        #expect(seen.first != .string(KubeTime.formatMicro(date)))
+    }
+
+    @Test func `a lease that changed and changed back has changed`() {
+        var claim = claim("me")
+        var seen = lease("other")
+        seen.resourceVersion = "1"
+        claim.observe(seen, at: at(100))
+        seen.resourceVersion = "3"
+        claim.observe(seen, at: at(110))
+        #expect(claim.next(at: at(120), date: date) == .wait(holder: "other"))
+    }
+
+    @Test func `a late answer does not bring back a lead that was given up`() {
+        var claim = claim("me")
+        claim.confirm(lease("me"), sentAt: at(0), at: at(0))
+        claim.giveUp(at: at(2))
+        claim.confirm(lease("me", renewed: "t2"), sentAt: at(1), at: at(3))
+        #expect(!claim.isLeading(at: at(3)))
+        claim.confirm(lease("me", renewed: "t3"), sentAt: at(4), at: at(4))
+        #expect(claim.isLeading(at: at(4)))
+    }
+
     @Test func `the lead counts from when the write was sent and ends before another may start`() {
         var claim = claim("me")
         claim.confirm(lease("me"), sentAt: at(0), at: at(4))
@@ -161,8 +196,15 @@ struct LeaderElectionTests {
         cluster.injectFaults { _, _ in .hold { await unblock.wait() } }
         #expect(await eventually { clock.sleeperCount == 2 })
         clock.advance(by: .seconds(2))
-        #expect(await eventually { clock.sleeperCount == 1 })
-        clock.advance(by: .seconds(8))
+        // The guard of the deadline, and the limit of this try.
+        #expect(await eventually { clock.nextDeadline == .seconds(6) })
+        clock.advance(by: .seconds(4))
+        // It is given up, and another one is sent.
+        #expect(await eventually { clock.nextDeadline == .seconds(8) })
+        clock.advance(by: .seconds(2))
+        #expect(await eventually { cluster.requests.filter { $0.verb == .update }.count == 2 })
+        #expect(election.isLeading)
+        clock.advance(by: .seconds(2))
         await cancelled.wait()
         await #expect(throws: LeadershipLost.self) { try await leading.value }
     }
@@ -249,4 +291,139 @@ struct LeaderElectionTests {
         try await secondRun.value
         #expect(lease?.spec["holderIdentity"] == "")
     }
+
+    @Test func `a lead that is handed over is taken up within the standby period`() async throws {
+        let first = ServiceGroup(services: [LeaderBody(election: election("a"))], logger: quiet)
+        let firstRun = Task { try await first.run() }
+        #expect(await eventually { lease?.spec["holderIdentity"] == "a" })
+        let second = election("b")
+        let took = Recorded<Duration>()
+        let two = Task { [clock] in
+            try await second.withLeadership {
+                took.append(clock.now.offset)
+                try await Task.sleep(for: .seconds(60))
+            }
+        }
+        // Renewal and guard of the one, standby of the other.
+        #expect(await eventually { clock.sleeperCount == 3 })
+        clock.advance(by: .milliseconds(500))
+        await first.triggerGracefulShutdown()
+        try await firstRun.value
+        #expect(lease?.spec["holderIdentity"] == "")
+        #expect(await eventually { clock.sleeperCount == 1 })
+        clock.advance(by: .milliseconds(500))
+        #expect(await eventually { took.all == [.seconds(1)] })
+        two.cancel()
+        _ = await two.result
+    }
+
+    @Test func `a leader that is cancelled ends its work and hands the lead over`() async throws {
+        let election = election("a")
+        let started = Signal()
+        let goOn = Signal()
+        let held = Recorded<Bool>()
+        let leading = Task {
+            try await election.withLeadership {
+                started.raise()
+                // What is in hand is finished, cancelled or not.
+                await Task { await goOn.wait() }.value
+                held.append(election.isLeading)
+            }
+        }
+        await started.wait()
+        #expect(await eventually { clock.sleeperCount == 2 })
+        leading.cancel()
+        #expect(await eventually { clock.sleeperCount == 0 })
+        #expect(lease?.spec["holderIdentity"] == "a", "the work is not done")
+        goOn.raise()
+        try await leading.value
+        #expect(held.all == [true] && lease?.spec["holderIdentity"] == "")
+    }
+
+    @Test func `the lead is handed over though a renewal was under way`() async throws {
+        let election = election("a")
+        let started = Signal()
+        let end = Signal()
+        let leading = Task {
+            try await election.withLeadership {
+                started.raise()
+                await end.wait()
+            }
+        }
+        await started.wait()
+        // The renewal is done, and its answer does not come.
+        let lost = Recorded<Bool>()
+        let never = Signal()
+        cluster.injectFaults { [cluster] request, number in
+            guard number > 0, lost.count == 0 else { return nil }
+            lost.append(true)
+            return .hold {
+                _ = try? await cluster.perform(request)
+                await never.wait()
+            }
+        }
+        #expect(await eventually { clock.sleeperCount == 2 })
+        clock.advance(by: .seconds(2))
+        #expect(await eventually { cluster.writes.count == 2 })
+        end.raise()
+        try await leading.value
+        #expect(lease?.spec["holderIdentity"] == "")
+    }
+
+    @Test func `replicas whose calendars differ by a day take turns all the same`() async throws {
+        func election(_ identity: String, day: Double) -> LeaderElection {
+            LeaderElection(
+                api: cluster, configuration: .init(namespace: "heddle-system", name: "heddle", identity: identity),
+                clock: AnyClock(clock), logger: quiet,
+                date: { [clock] in
+                    Date(timeIntervalSince1970: 1_800_000_000 + day * 86_400 + clock.now.offset / .seconds(1))
+                }, random: { 0 })
+        }
+        let ahead = election("ahead", day: 1)
+        let behind = election("behind", day: -1)
+        let led = Recorded<String>()
+        let one = Task {
+            try await ahead.withLeadership {
+                led.append("ahead")
+                try await Task.sleep(for: .seconds(60))
+            }
+        }
+        #expect(await eventually { led.all == ["ahead"] })
+        let two = Task {
+            try await behind.withLeadership {
+                led.append("behind")
+                try await Task.sleep(for: .seconds(60))
+            }
+        }
+        for _ in 0..<30 {
+            #expect(await eventually { clock.sleeperCount == 3 })
+            clock.advance(by: .seconds(1))
+        }
+        #expect(led.all == ["ahead"] && ahead.isLeading)
+        // The leader cannot renew any more, the other one can: it waits for the whole duration all the same.
+        cluster.injectFaults { request, _ in
+            request.body?["spec"]?["holderIdentity"] == "ahead"
+                ? .refuse(APIError(code: 500, reason: "InternalError", message: "no")) : nil
+        }
+        let cut = clock.now.offset
+        let together = Recorded<Bool>()
+        #expect(
+            await eventually {
+                if ahead.isLeading && behind.isLeading { together.append(true) }
+                if led.count == 1 { clock.advance(by: .milliseconds(100)) }
+                return led.count == 2
+            })
+        #expect(led.all == ["ahead", "behind"] && !ahead.isLeading && together.count == 0)
+        #expect(clock.now.offset - cut >= .seconds(13), "the last renewal was up to two seconds before the cut")
+        for task in [one, two] {
+            task.cancel()
+            _ = await task.result
+        }
+    }
+}
+
+/// Leads until it is told to stop.
+private struct LeaderBody: Service {
+    let election: LeaderElection
+    func run() async throws { try await election.withLeadership { try await gracefulShutdown() } }
 }

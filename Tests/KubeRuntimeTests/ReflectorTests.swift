@@ -10,8 +10,9 @@ struct ReflectorTests {
 
     func reflector(_ store: Store, _ whenNotServed: Reflector.WhenNotServed = .wait) -> Reflector {
         Reflector(
-            api: cluster, store: store, whenNotServed: whenNotServed, clock: AnyClock(clock),
-            backoff: Backoff(first: .seconds(1), maximum: .seconds(8), jitter: 0), logger: quiet, random: { 0 })
+            api: cluster, store: store, whenNotServed: whenNotServed, streaming: StreamingSupport(mayTry: false),
+            clock: AnyClock(clock), backoff: Backoff(first: .seconds(1), maximum: .seconds(8), jitter: 0),
+            logger: quiet, random: { 0 })
     }
 
     func running(_ store: Store, _ body: () async throws -> Void) async throws {
@@ -51,14 +52,33 @@ struct ReflectorTests {
         }
     }
 
-    @Test func `at rest a store sends nothing`() async throws {
+    @Test func `at rest a store sends nothing but the renewal of its watch`() async throws {
         let store = Store(scope: StoreScope(.pods))
         try await running(store) {
-            #expect(await eventually { cluster.watchCount == 1 })
-            let sent = cluster.requests.count
-            clock.advance(by: .seconds(3600))
-            try await Task.sleep(for: .milliseconds(50))
-            #expect(cluster.requests.count == sent && sent == 2)
+            #expect(await eventually { cluster.watchCount == 1 && clock.sleeperCount == 1 })
+            #expect(cluster.requests.map(\.verb) == [.list, .watch])
+            // The server ends a watch at the time that it was asked to.
+            for hour in 1...12 {
+                #expect(cluster.requests.last?.query["timeoutSeconds"] == "300")
+                clock.advance(by: .seconds(300))
+                cluster.closeWatches()
+                #expect(await eventually { cluster.watchCount == 1 && clock.sleeperCount == 1 })
+                #expect(cluster.requests.count == 2 + hour)
+            }
+            #expect(cluster.requests.dropFirst().allSatisfy { $0.verb == .watch })
+        }
+    }
+
+    @Test func `a watch whose connection died without a word is given up and resumed`() async throws {
+        let store = Store(scope: StoreScope(.pods))
+        try await running(store) {
+            #expect(await eventually { cluster.watchCount == 1 && clock.nextDeadline == .seconds(330) })
+            clock.advance(by: .seconds(329))
+            #expect(cluster.requests.count == 2)
+            clock.advance(by: .seconds(1))
+            #expect(await eventually { cluster.requests.count == 3 && cluster.watchCount == 1 })
+            cluster.seed(.pods, pod("a"))
+            #expect(await eventually { store.count == 1 })
         }
     }
 
@@ -151,10 +171,87 @@ struct ReflectorTests {
         try await running(store) {
             #expect(await eventually { cluster.watchCount == 1 })
             cluster.closeWatches()
-            #expect(await eventually { clock.sleeperCount == 1 })
+            #expect(await eventually { clock.nextDeadline == .seconds(1) })
             #expect(cluster.requests.filter { $0.verb == .watch }.count == 1)
             clock.advance(by: .seconds(2))
             #expect(await eventually { cluster.watchCount == 1 })
+        }
+    }
+
+    @Test func `the server's wish to wait outranks the backoff`() async throws {
+        cluster.injectFaults { _, _ in
+            .refuse(APIError(code: 429, reason: "TooManyRequests", message: "no", retryAfterSeconds: 17))
+        }
+        let store = Store(scope: StoreScope(.pods))
+        try await running(store) {
+            #expect(await eventually { clock.nextDeadline == .seconds(17) })
+            cluster.injectFaults(nil)
+            clock.advance(by: .seconds(17))
+            #expect(await eventually { store.hasSynced })
+        }
+    }
+
+    @Test func `a list whose pages expire half-way is begun again and is of one moment`() async throws {
+        for number in 0..<1200 { cluster.seed(.pods, pod("p\(10_000 + number)")) }
+        let expired = Recorded<Bool>()
+        cluster.injectFaults { [cluster] request, _ in
+            guard request.query["continue"] != nil, expired.count == 0 else { return nil }
+            expired.append(true)
+            return .hold {
+                cluster.expireContinueTokens()
+                cluster.remove(.pods, namespace: "shop", name: "p10000")
+                cluster.seed(.pods, pod("q"))
+            }
+        }
+        let store = Store(scope: StoreScope(.pods))
+        try await running(store) {
+            try await store.waitUntilSynced()
+            #expect(store.list() == cluster.objects(.pods))
+            #expect(expired.count == 1 && store.count == 1200)
+            #expect(await eventually { cluster.watchCount == 1 })
+            cluster.remove(.pods, namespace: "shop", name: "q")
+            #expect(await eventually { store.count == 1199 })
+        }
+    }
+
+    @Test func `readers have the old state until the new one is complete`() async throws {
+        for number in 0..<600 { cluster.seed(.pods, pod("p\(1000 + number)")) }
+        let store = Store(scope: StoreScope(.pods))
+        store.addIndex("app") { $0.labels["app"].map { [$0] } ?? [] }
+        let halfWay = Signal()
+        let goOn = Signal()
+        try await running(store) {
+            try await store.waitUntilSynced()
+            #expect(await eventually { cluster.watchCount == 1 })
+            let isSeeded = Signal()
+            cluster.injectFaults { request, _ in
+                guard request.verb == .list else { return nil }
+                let isFirst = request.query["continue"] == nil
+                return .hold {
+                    if isFirst { return await isSeeded.wait() }
+                    halfWay.raise()
+                    await goOn.wait()
+                }
+            }
+            cluster.expireWatches()
+            for number in 0..<600 { cluster.seed(.pods, pod("q\(1000 + number)", labels: ["app": "q"])) }
+            for number in 0..<600 { cluster.remove(.pods, namespace: "shop", name: "p\(1000 + number)") }
+            isSeeded.raise()
+            await halfWay.wait()
+            #expect(store.count == 600 && store.get(namespace: "shop", name: "p1000") != nil)
+            #expect(store.list(index: "app", "q").isEmpty)
+            cluster.injectFaults(nil)
+            let states = Recorded<Bool>()
+            let subscription = store.observe { [store] _ in
+                states.append(
+                    store.get(namespace: "shop", name: "p1599") == nil
+                        && store.get(namespace: "shop", name: "q1599") != nil)
+            }
+            defer { subscription.cancel() }
+            goOn.raise()
+            #expect(await eventually { states.count == 1200 })
+            #expect(store.list(index: "app", "q").count == 600 && store.count == 600)
+            #expect(Set(states.all) == [true], "nobody saw half of it")
         }
     }
 }

@@ -71,6 +71,19 @@ struct StoreTests {
         #expect(store.list().first?.json["data"] == nil)
     }
 
+    @Test func `a selection holds for whatever comes, also from an API that keeps more`() {
+        let store = Store(scope: StoreScope(.pods), transform: .keeping(.only(["spec.nodeName"])))
+        var object = versioned(pod("a"), "1")
+        object.json["spec"] = ["nodeName": "n", "volumes": [1]]
+        object.json["status"] = ["phase": "Running"]
+        store.replace(with: [object])
+        #expect(store.list().first?.spec == ["nodeName": "n"])
+        object.resourceVersion = "2"
+        store.apply(WatchEvent(.modified, object))
+        #expect(store.list().first?.json["status"] == nil)
+        #expect(store.list().first?.name == "a")
+    }
+
     @Test func `pulses join while the consumer is busy`() async {
         var pulses = store.pulses().makeAsyncIterator()
         #expect(await pulses.next() != nil)

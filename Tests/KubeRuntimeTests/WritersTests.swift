@@ -183,15 +183,80 @@ struct EventRecorderTests {
         }
     }
 
+    @Test func `transitions of conditions are told and nothing else`() async throws {
+        let object = cluster.seed(.pods, pod("a"))
+        let recorder = recorder
+        func condition(_ type: String, _ status: Condition.Status, _ reason: String, _ message: String) -> Condition {
+            Condition(type: type, status: status, reason: reason, message: message)
+        }
+        let old = [condition("Ready", .true, "Settled", "all is well"), condition("Held", .false, "Open", "no")]
+        let new = [
+            condition("Ready", .false, "Failing", "three of five fail"), condition("Held", .false, "Open", "not now"),
+            condition("Seen", .true, "Observed", "it is there"),
+        ]
+        try await alongside {
+            await recorder.run()
+        } during: {
+            recorder.recordTransitions(from: old, to: new, on: object) { $0.status == .false }
+            recorder.recordTransitions(from: new, to: new, on: object) { $0.status == .false }
+            #expect(await eventually { cluster.objects(.events).count == 2 })
+            #expect(
+                Set(
+                    cluster.objects(.events).map {
+                        "\($0.json["type"]?.string ?? "") \($0.json["reason"]?.string ?? "")"
+                    })
+                    == ["Warning Failing", "Normal Observed"])
+            #expect(cluster.requests.count == 2)
+        }
+    }
+}
+
+struct EventSeriesTests {
+    let start = Date(timeIntervalSince1970: 1_800_000_000)
+
+    func entry(_ object: String = "p", message: String = "m", after seconds: Double = 0) -> EventRecorder.Entry {
+        EventRecorder.Entry(
+            reference: ["name": .string(object)], namespace: "shop", kind: .normal, reason: "R", message: message,
+            date: start.addingTimeInterval(seconds))
+    }
+
+    func isWritten(_ admission: EventSeries.Admission) -> Bool {
+        if case .write = admission { true } else { false }
+    }
+
     @Test func `the memory of events is bounded`() {
         var series = EventSeries(repeatInterval: .seconds(300), capacity: 100)
         for number in 0..<1000 {
-            let entry = EventRecorder.Entry(
-                reference: ["name": .string("p\(number)")], namespace: "shop", kind: .normal, reason: "R", message: "m",
-                date: now.date)
-            let isNew = series.admit(entry)
-            #expect(isNew)
+            let admission = series.admit(entry("p\(number)"))
+            #expect(isWritten(admission))
         }
-        #expect(series.count <= 100)
+        #expect(series.count <= 300)
+    }
+
+    @Test func `messages that differ only in a number become one event`() {
+        var series = EventSeries(repeatInterval: .seconds(300))
+        let texts = (0..<100).compactMap { number -> String? in
+            guard case .write(let written) = series.admit(entry(message: "\(number) pods fail", after: Double(number)))
+            else { return nil }
+            return written.text
+        }
+        #expect(texts == (0..<10).map { "\($0) pods fail" } + ["(combined from similar events): 10 pods fail"])
+        // Ten minutes of silence, and it is news again.
+        let later = series.admit(entry(message: "new", after: 800))
+        #expect(later == .write(entry(message: "new", after: 800)))
+    }
+
+    @Test func `an object that goes mad is heard 25 times and then each five minutes, others as ever`() {
+        var series = EventSeries(repeatInterval: .seconds(300))
+        var written = 0
+        for second in 0..<3600 {
+            var entry = entry(message: "m\(second)", after: Double(second))
+            entry.reason = "R\(second)"
+            let admission = series.admit(entry)
+            if isWritten(admission) { written += 1 }
+        }
+        #expect(written == 25 + 11 || written == 25 + 12)
+        let other = series.admit(entry("other", after: 3600))
+        #expect(isWritten(other))
     }
 }

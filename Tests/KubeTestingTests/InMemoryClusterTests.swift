@@ -137,6 +137,42 @@ struct InMemoryClusterTests {
         cluster.serveOnly([.deployments])
         await #expect { _ = try await cluster.list(.virtualServices) } throws: { ($0 as? APIError)?.isNotFound == true }
     }
+
+    @Test func `pages are of one moment, and one that comes too late is refused with a token for the rest`()
+        async throws
+    {
+        for number in 0..<5 { cluster.seed(.deployments, deployment("d\(number)")) }
+        func page(_ token: String?) async throws -> JSONValue {
+            var query = ["limit": "2"]
+            query["continue"] = token
+            return try await cluster.perform(APIRequest(.list, .deployments, query: query))
+        }
+        let first = try await page(nil)
+        let token = try #require(first[path: "metadata", "continue"]?.string)
+        #expect(first["items"]?.array?.count == 2 && first[path: "metadata", "remainingItemCount"] == 3)
+        cluster.remove(.deployments, namespace: "shop", name: "d3")
+        let second = try await page(token)
+        #expect(second["items"]?.array?.compactMap { $0[path: "metadata", "name"]?.string } == ["d2", "d3"])
+        #expect(second[path: "metadata", "resourceVersion"] == first[path: "metadata", "resourceVersion"])
+        cluster.expireContinueTokens()
+        let refusal = await #expect(throws: APIError.self) { _ = try await page(token) }
+        #expect(refusal?.isExpired == true)
+        let rest = try await page(refusal?.continueToken)
+        #expect(rest["items"]?.array?.compactMap { $0[path: "metadata", "name"]?.string } == ["d2", "d4"])
+    }
+
+    @Test func `a streamed list ends with its bookmark and goes on as a watch`() async throws {
+        cluster.seed(.deployments, deployment("a"))
+        let request = APIRequest.watch(.deployments, from: .initialEvents)
+        var events = try await cluster.watch(request).makeAsyncIterator()
+        #expect(try await events.next()?.kind == .added)
+        #expect(try await events.next()?.endsInitialEvents == true)
+        cluster.seed(.deployments, deployment("b"))
+        #expect(try await events.next()?.object.name == "b")
+        cluster.setStreamingLists(.refused)
+        let refusal = await #expect(throws: APIError.self) { _ = try await cluster.watch(request) }
+        #expect(refusal?.refusesInitialEvents == true)
+    }
 }
 
 struct ManualClockTests {
@@ -156,5 +192,16 @@ struct ManualClockTests {
         #expect(await eventually { clock.sleeperCount == 1 })
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
+    }
+
+    @Test func `a clock that is held wakes nobody until it goes on`() async throws {
+        let clock = ManualClock()
+        let sleeper = Task { try await clock.sleep(for: .seconds(1)) }
+        #expect(await eventually { clock.sleeperCount == 1 })
+        clock.hold()
+        clock.advance(by: .seconds(5))
+        #expect(clock.now.offset == .seconds(5) && clock.sleeperCount == 1)
+        clock.goOn()
+        try await sleeper.value
     }
 }
