@@ -43,7 +43,11 @@ struct TrafficSettings {
             $0.maxConnections = limit(pool?.maxConnections)
             $0.maxPendingRequests = limit(pool?.maxPendingRequests)
             $0.maxRequests = limit(pool?.maxRequests)
-            if let retries = pool?.maxRetries {
+            if let budget = traffic.retryBudget {
+                // Istio's and Envoy's defaults for what it leaves open. It counts before `maxRetries`, as in Envoy itself.
+                $0.retryBudget.budgetPercent = .init(budget.percent ?? 20)
+                $0.retryBudget.minRetryConcurrency = .init(clamping: budget.minConcurrency ?? 3)
+            } else if let retries = pool?.maxRetries {
                 $0.maxRetries = .init(clamping: retries)
             } else {
                 $0.retryBudget.budgetPercent = .init(50)

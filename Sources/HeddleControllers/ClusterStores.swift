@@ -26,6 +26,8 @@ package struct ClusterStores: Sendable {
     package static let byController = "controller"
     /// Index of canaries by `namespace/name` of their target.
     package static let byTarget = "target"
+    /// Index of canaries and service policies by `namespace/name` of their Service.
+    package static let byService = "service"
 
     package init(runtime: Runtime) {
         // Kinds of a mesh that is not installed count as empty: there is nothing to read.
@@ -33,11 +35,11 @@ package struct ClusterStores: Sendable {
             runtime.store(for: resource, whenNotServed: .countAsEmpty)
         }
         namespaces = runtime.store(for: .namespaces)
-        pods = runtime.store(for: .pods)
+        pods = runtime.store(for: .pods, keeping: WatchedFields.pods)
         services = runtime.store(for: .services)
-        endpointSlices = runtime.store(for: .endpointSlices)
+        endpointSlices = runtime.store(for: .endpointSlices, keeping: WatchedFields.endpointSlices)
         deployments = runtime.store(for: .deployments)
-        replicaSets = runtime.store(for: .replicaSets)
+        replicaSets = runtime.store(for: .replicaSets, keeping: WatchedFields.replicaSets)
         meshes = runtime.store(for: .meshes)
         adoptions = runtime.store(for: .adoptions)
         canaries = runtime.store(for: .canaries)
@@ -50,6 +52,12 @@ package struct ClusterStores: Sendable {
         sidecars = optional(.sidecars)
         for store in [replicaSets, pods] {
             store.addIndex(Self.byController) { $0.controllerReference.map { [$0.uid] } ?? [] }
+        }
+        canaries.addIndex(Self.byService) { canary in
+            canary.spec[path: "service", "name"]?.string.map { ["\(canary.namespace)/\($0)"] } ?? []
+        }
+        servicePolicies.addIndex(Self.byService) { policy in
+            policy.spec["service"]?.string.map { ["\(policy.namespace)/\($0)"] } ?? []
         }
         canaries.addIndex(Self.byTarget) { canary in
             canary.spec[path: "targetRef", "name"]?.string.map { ["\(canary.namespace)/\($0)"] } ?? []

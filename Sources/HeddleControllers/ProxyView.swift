@@ -15,6 +15,8 @@ package struct ProxyView: Sendable {
     package var counts: @Sendable () -> (connected: Int, synced: Int)
     /// The end of the certificate of a pod's proxy; nil: not known to this replica.
     package var certificateNotAfter: @Sendable (_ pod: ObjectKey) -> Date? = { _ in nil }
+    /// A number that differs after anything that this view says may have changed; nil: only the counts tell.
+    package var revision: (@Sendable () -> UInt64)?
 
     package init(
         isSynced: @escaping @Sendable () -> Bool, syncedPods: @escaping @Sendable () -> Set<ObjectKey>,
@@ -26,6 +28,12 @@ package struct ProxyView: Sendable {
         self.rejection = rejection
         self.problems = problems
         self.counts = counts
+    }
+
+    /// What `ProxyWatch` compares.
+    func fingerprint() -> [UInt64] {
+        let counts = counts()
+        return [UInt64(max(0, counts.connected)), UInt64(max(0, counts.synced)), revision?() ?? 0]
     }
 
     /// For a mesh whose proxies Heddle does not configure: nothing is known against them.

@@ -43,6 +43,7 @@ package struct RouteWriter: Sendable {
         }
         let route = routing.route.map { IstioVirtualService.spec($0) }
         let policy = routing.destinationPolicy.map { IstioDestinationRule.spec($0) }
+        try await confirmSeen(route, .virtualServices, policy, .destinationRules, service)
         // Subsets come before the route that names them, and go after it.
         if routing.split != nil {
             try await put(policy, .destinationRules, service, in: stores.destinationRules)
@@ -97,8 +98,8 @@ package struct RouteWriter: Sendable {
 
     /// The policy of a Service, where a valid one exists; of several the oldest counts.
     package func policy(of service: ServiceID) -> ServicePolicySpec? {
-        stores.servicePolicies.list(namespace: service.namespace)
-            .filter { $0.spec["service"]?.string == service.name && !$0.isBeingDeleted }
+        stores.servicePolicies.list(index: ClusterStores.byService, "\(service.namespace)/\(service.name)")
+            .filter { !$0.isBeingDeleted }
             .sorted {
                 ($0.creationTimestamp ?? .distantPast, $0.name) < ($1.creationTimestamp ?? .distantPast, $1.name)
             }
@@ -112,7 +113,7 @@ package struct RouteWriter: Sendable {
 
     private func put(
         _ spec: JSONValue?, _ resource: GroupVersionResource, _ service: ServiceID, in store: Store
-    ) async throws(APIError) {
+    ) async throws {
         let key = ObjectKey(namespace: service.namespace, name: Self.name(of: service))
         let current = store.get(key)
         guard let spec else {
@@ -121,11 +122,34 @@ package struct RouteWriter: Sendable {
         }
         if current?.spec == spec { return }
         var object = KubeObject(resource, namespace: key.namespace, name: key.name)
-        // Two controllers write this object: the one whose cache is behind must not put an old weight back.
         if let current { object.resourceVersion = current.resourceVersion }
         object.labels = [HeddleLabel.managedBy: "heddle"]
         object.spec = spec
         try await api.apply(resource, object, fieldManager: Self.fieldManager, force: true)
+    }
+
+    /// Two controllers write these objects, and the two objects belong together: the one whose cache is behind in either must
+    /// not put an old weight back, or a route to subsets that are gone. Asked only when something is to be written.
+    /// - Throws: `CacheBehind`.
+    private func confirmSeen(
+        _ route: JSONValue?, _ routes: GroupVersionResource, _ policy: JSONValue?, _ rules: GroupVersionResource,
+        _ service: ServiceID
+    ) async throws {
+        let key = ObjectKey(namespace: service.namespace, name: Self.name(of: service))
+        let cached = [
+            (routes, stores.virtualServices.get(key), route), (rules, stores.destinationRules.get(key), policy),
+        ]
+        guard cached.contains(where: { $0.1?.json["spec"] != $0.2 }) else { return }
+        for (resource, object, _) in cached {
+            let live: KubeObject?
+            do {
+                live = try await api.get(resource, namespace: key.namespace, name: key.name)
+            } catch {
+                guard error.isNotFound else { throw error }
+                live = nil
+            }
+            if live?.resourceVersion != object?.resourceVersion { throw CacheBehind() }
+        }
     }
 
     /// Somebody else's object for the same host, or of the name that Heddle's would have; nil when there is none.

@@ -24,8 +24,8 @@ enum SpecRejection {
         }
         status["conditions"] = .array(conditions.compactMap { try? JSONValue(encoding: $0) })
         status["observedGeneration"] = .int(object.generation)
-        status["message"] = .string(message)
-        // Not every kind has a message; what the schema does not know the API server drops.
+        // The other kinds have no message: the API server would drop it, and each look would send it again.
+        if resource == .canaries || resource == .adoptions { status["message"] = .string(message) }
         try await StatusWriter(resource, api: api).write(status, to: object)
     }
 }

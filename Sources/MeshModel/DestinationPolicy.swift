@@ -36,16 +36,18 @@ package struct TrafficPolicy: Sendable, Hashable {
     package var loadBalancing: LoadBalancing?
     package var connectionPool: ConnectionPool?
     package var outlierDetection: OutlierDetection?
+    package var retryBudget: RetryBudget?
     package var tls: ClientTLS?
 
     package init(
         loadBalancing: LoadBalancing? = nil, connectionPool: ConnectionPool? = nil,
-        outlierDetection: OutlierDetection? = nil,
+        outlierDetection: OutlierDetection? = nil, retryBudget: RetryBudget? = nil,
         tls: ClientTLS? = nil
     ) {
         self.loadBalancing = loadBalancing
         self.connectionPool = connectionPool
         self.outlierDetection = outlierDetection
+        self.retryBudget = retryBudget
         self.tls = tls
     }
 
@@ -53,7 +55,21 @@ package struct TrafficPolicy: Sendable, Hashable {
     package func falling(backTo base: TrafficPolicy) -> TrafficPolicy {
         TrafficPolicy(
             loadBalancing: loadBalancing ?? base.loadBalancing, connectionPool: connectionPool ?? base.connectionPool,
-            outlierDetection: outlierDetection ?? base.outlierDetection, tls: tls ?? base.tls)
+            outlierDetection: outlierDetection ?? base.outlierDetection, retryBudget: retryBudget ?? base.retryBudget,
+            tls: tls ?? base.tls)
+    }
+}
+
+/// Retries that one proxy may have in flight, as a share of its requests in flight: an outage is not multiplied.
+package struct RetryBudget: Sendable, Hashable {
+    /// Of active and pending requests, 0 to 100; nil is 20.
+    package var percent: Double?
+    /// Retries that are always allowed; nil is 3.
+    package var minConcurrency: Int?
+
+    package init(percent: Double? = nil, minConcurrency: Int? = nil) {
+        self.percent = percent
+        self.minConcurrency = minConcurrency
     }
 }
 

@@ -112,6 +112,15 @@ struct ClusterTests {
         #expect(cluster.commonLbConfig.healthyPanicThreshold.value == 0)
     }
 
+    @Test func `A retry budget is the policy's, with Istio's defaults for what it leaves open`() throws {
+        var mesh = Shop.snapshot()
+        mesh.policies[0].traffic.retryBudget = RetryBudget(percent: 35)
+        let cluster = try #require(ProxyConfiguration.make(for: Shop.front, in: mesh).cluster(Self.all))
+        let budget = try #require(cluster.circuitBreakers.thresholds.first).retryBudget
+        #expect(budget.budgetPercent.value == 35)
+        #expect(budget.minRetryConcurrency.value == 3)
+    }
+
     @Test func `Zero switches an ejection rule off`() throws {
         var mesh = Shop.snapshot()
         mesh.policies[0].traffic.outlierDetection = OutlierDetection(

@@ -40,7 +40,8 @@ import Testing
                 loadBalancing: .leastRequest,
                 connectionPool: ConnectionPool(maxConnections: 100, maxPendingRequests: 10),
                 outlierDetection: OutlierDetection(
-                    consecutive5xxErrors: 5, intervalSeconds: 10, baseEjectionSeconds: 30)),
+                    consecutive5xxErrors: 5, intervalSeconds: 10, baseEjectionSeconds: 30),
+                retryBudget: RetryBudget(percent: 12.5, minConcurrency: 4)),
             subsets: [.init(name: "stable", labels: ["pod-template-hash": "abc"])])
         let reading = IstioDestinationRule.read(object(.destinationRules, IstioDestinationRule.spec(policy)))
         #expect(reading.problems.isEmpty)

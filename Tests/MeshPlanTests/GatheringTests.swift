@@ -77,6 +77,17 @@ struct GatheringTests {
             })
     }
 
+    private let names = MetricNames(
+        namespace: "shop", workloadByApp: ["orders": "orders", "cart": "cart"], otherApps: ["elsewhere"],
+        clientByAddress: ["10.0.0.9": "shop/legacy"], workloadsByService: ["orders": ["orders"], "cart": ["cart"]])
+
+    @Test func `plaintext of a workload that cannot be told is the Adoption's`() {
+        var input = input()
+        input.takePlaintext(
+            [sample(["app": "who", "source_ip": "10.0.0.9"], 1), sample(["source_ip": "10.0.0.9"], 1)], names: names)
+        #expect(input.plaintext?.map(\.workload) == ["unknown workload", "who"])
+    }
+
     @Test func `plaintext is named by client, workload and port, and one request is never lost`() {
         var input = input()
         input.takePlaintext(
@@ -85,7 +96,7 @@ struct GatheringTests {
                 sample(["app": "orders", "destination_port": "8080", "source_ip": "10.0.0.8"], 2),
                 sample(["app": "elsewhere", "destination_port": "8080", "source_ip": "10.0.0.9"], 5),
                 sample(["app": "cart", "destination_port": "8080", "source_ip": "10.0.0.9"], 0),
-            ], workloadByApp: ["orders": "orders", "cart": "cart"], clientByAddress: ["10.0.0.9": "shop/legacy"])
+            ], names: names)
         #expect(
             input.plaintext == [
                 PlaintextObservation(client: "10.0.0.8", address: "10.0.0.8", workload: "orders", port: 8080, count: 2),
@@ -109,9 +120,10 @@ struct GatheringTests {
             sample(["destination_service": "cart.shop", "response_code": "0", "response_flags": "DC"], 50),
         ]
         var input = input()
-        input.takeOutcomes(samples)
+        input.takeOutcomes([], names: names)
+        #expect(input.connectionFailures == nil && input.errorRatio == nil, "no data is no good news")
+        input.takeOutcomes(samples, names: names)
         #expect(input.errorRatio == 0.1)
-        input.takeConnectionFailures(samples, workloadsByService: ["orders": ["orders"], "cart": ["cart"]])
         #expect(input.connectionFailures == ["orders": 4, "cart": 0])
     }
 
@@ -121,8 +133,8 @@ struct GatheringTests {
             [
                 sample(["namespace": "shop", "app": "cart", "destination_service": "orders.shop"], 3),
                 sample(["namespace": "ops", "app": "probe", "destination_service": "cart.shop"], 1),
-            ],
-            namespace: "shop", workloadByApp: [:], workloadsByService: ["orders": ["orders"], "cart": ["cart"]])
+                sample(["namespace": "shop", "app": "cart", "destination_service": "orders.elsewhere"], 3),
+            ], names: names)
         #expect(
             input.calls == [
                 CallEdge(client: "cart", workload: "orders"), CallEdge(client: "ops/probe", workload: "cart"),

@@ -60,15 +60,52 @@ package struct AdoptionReconciler: Reconciler {
                 error, Adoption.problems(in: object), on: object, resource: .adoptions, api: api, now: now())
             return .done
         }
+        try await confirmGone(adoption)
         let input = await gather(adoption)
         let decision = AdoptionMachine.decide(spec: adoption.spec, status: adoption.status, input: input)
+        for case .restartWorkload(let name, _) in decision.actions { try await confirmSeen(name, of: adoption) }
         // What undoes a change is in the status before the change is made.
-        try await StatusWriter(.adoptions, api: api).write(decision.status, to: object)
+        guard
+            try await DecisionGate(resource: .adoptions, api: api).pass(
+                decision.status, of: object, isActing: decision.actions.contains(where: \.isChange)) != nil
+        else { return .requeue(after: .seconds(1)) }
         for action in decision.actions { try await perform(action, for: adoption) }
         return decision.requeueAfterSeconds.map { .requeue(after: .seconds($0)) } ?? .done
     }
 
     // MARK: Gather
+
+    /// What is known of a workload, and what undoes its changes, is forgotten with its Deployment: not because a cache does
+    /// not show it yet.
+    private func confirmGone(_ adoption: Adoption) async throws {
+        for workload in adoption.status.workloads
+        where stores.deployments.get(namespace: adoption.namespace, name: workload.name) == nil {
+            try await CacheBehind.check(.deployments, namespace: adoption.namespace, name: workload.name, api: api)
+        }
+    }
+
+    /// A restart is for pods that run without a sidecar: not for ones that only a cache still shows.
+    private func confirmSeen(_ name: String, of adoption: Adoption) async throws {
+        guard let deployment = stores.deployments.get(namespace: adoption.namespace, name: name) else { return }
+        let live = try await api.get(.deployments, namespace: adoption.namespace, name: name)
+        guard live.generation == deployment.generation, live.uid == deployment.uid else { throw CacheBehind() }
+        let labels = deployment.spec[path: "selector", "matchLabels"]?.stringMap ?? [:]
+        guard !labels.isEmpty else { return }
+        let pods = try await api.list(
+            .pods, namespace: adoption.namespace, labels: LabelSelector(matchLabels: labels)
+        ).items
+        let cached = Set(stores.pods(of: deployment).filter { !$0.isBeingDeleted }.map(\.uid))
+        // Canary pods have the same labels, and another owner.
+        let others = Set(
+            stores.replicaSets.list(namespace: adoption.namespace).filter {
+                $0.controllerReference?.uid != deployment.uid
+            }.map(\.uid))
+        let unknown = pods.contains { pod in
+            !pod.isBeingDeleted && !cached.contains(pod.uid) && !others.contains(pod.controllerReference?.uid ?? "")
+        }
+        let isGone = !cached.isSubset(of: pods.map(\.uid))
+        if unknown || isGone { throw CacheBehind() }
+    }
 
     private func gather(_ adoption: Adoption) async -> AdoptionInput {
         let deployments = stores.deployments.list(namespace: adoption.namespace).filter { deployment in
@@ -91,20 +128,11 @@ package struct AdoptionReconciler: Reconciler {
                 if !ends.contains(nil) { facts.certificateNotAfter = ends.compactMap { $0 }.min().map(Timestamp.init) }
                 return facts
             })
-        let measured = await observer.measure(
-            adoption, stores: stores, workloads: deployments, with: prometheus(), now: now())
-        input.calls = measured.calls
-        input.plaintext = measured.plaintext
-        input.requests = measured.requests
-        input.metricsProblem = measured.metricsProblem
-        input.tracesReceived = measured.tracesReceived
-        input.addedLatencyP50Ms = measured.addedLatencyP50Ms
-        input.addedLatencyP99Ms = measured.addedLatencyP99Ms
-        input.proxyMemoryBytes = measured.proxyMemoryBytes
-        input.connectionFailures = measured.connectionFailures
-        input.errorRatio = measured.errorRatio
-        input.latencyP99Ms = measured.latencyP99Ms
-        input.retryAmplification = measured.retryAmplification
+        await observer.measure(
+            &input, of: adoption,
+            names: MetricNames(stores: stores, namespace: adoption.namespace, workloads: deployments),
+            with: prometheus(), now: now())
+        input.strayPolicies = strayPolicies(in: adoption.namespace)
         for object in stores.peerAuthentications.list(namespace: adoption.namespace) {
             guard let policy = IstioPeerAuthentication.read(object).value else { continue }
             if object.labels[HeddleLabel.managedBy] == "heddle" {
@@ -118,6 +146,20 @@ package struct AdoptionReconciler: Reconciler {
             }
         }
         return input
+    }
+
+    /// Heddle's policies for workloads that are gone, or that no Adoption selects any more.
+    private func strayPolicies(in namespace: String) -> [String] {
+        let policies = stores.peerAuthentications.list(namespace: namespace).filter {
+            $0.labels[HeddleLabel.managedBy] == "heddle" && $0.name != PeerPolicyIntent.namespaceName
+        }
+        guard !policies.isEmpty else { return [] }
+        let adoptions = stores.adoptions.list(namespace: namespace).compactMap { try? Adoption($0) }
+        let selected = stores.deployments.list(namespace: namespace).filter { deployment in
+            adoptions.contains { $0.spec.selector.matches(deployment.labels) }
+        }
+        let wanted = Set(selected.map { PeerPolicyIntent.name(workload: $0.name) })
+        return policies.map(\.name).filter { !wanted.contains($0) }
     }
 
     // MARK: Apply

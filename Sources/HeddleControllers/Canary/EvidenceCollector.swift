@@ -133,22 +133,17 @@ package final class EvidenceCollector: Sendable {
     private func value(
         of metric: CanaryMetric, _ canary: Canary, _ prometheus: any PrometheusQuerying, templates: (String) -> String?,
         now: Date
-    ) async -> MetricReading {
+    ) async -> MetricReading? {
         guard let text = metric.query ?? metric.templateRef.flatMap({ templates($0.name) }) else {
             let name = metric.templateRef?.name ?? ""
             return .problem(
                 MetricProblem(.unusable, "MetricTemplate \(name) does not exist in namespace \(canary.namespace)"),
                 query: nil)
         }
+        guard let variables = Self.variables(of: canary, at: now) else { return nil }
         let query: String
         do throws(FieldError) {
-            query = try MetricTemplateSpec.render(
-                text,
-                [
-                    .namespace: canary.namespace, .target: canary.spec.targetRef.name,
-                    .service: canary.spec.service.name, .interval: canary.spec.analysis.interval.description,
-                    .track: "canary",
-                ])
+            query = try MetricTemplateSpec.render(text, variables)
         } catch {
             return .problem(MetricProblem(.unusable, error.description), query: text)
         }
@@ -159,6 +154,18 @@ package final class EvidenceCollector: Sendable {
         } catch {
             return .problem(MetricProblem(.sourceError, error.description), query: query)
         }
+    }
+
+    /// What `{{ name }}` stands for at this look; nil before the step has its weight and its pods, when there is nothing to
+    /// ask about yet.
+    static func variables(of canary: Canary, at now: Date) -> [MetricTemplateSpec.Variable: String]? {
+        guard let started = canary.status.stepStartedAt?.date, let track = canary.status.canaryHash else { return nil }
+        // Whole seconds, as PromQL's ranges want them, and at least one: a range of none is an error.
+        let seconds = max(1, Int(now.timeIntervalSince(started).rounded(.down)))
+        return [
+            .namespace: canary.namespace, .target: canary.spec.targetRef.name, .service: canary.spec.service.name,
+            .interval: "\(seconds)s", .track: track,
+        ]
     }
 
     private func read(

@@ -33,10 +33,26 @@ struct ReleaseActions: Sendable {
                 .deployments, namespace: canaryDeployment.namespace, name: canaryDeployment.name,
                 uid: canaryDeployment.uid)
         case .setSplit(let split):
+            try await confirmReady(split)
             try await routes.write(ServiceRouting(service: service, policy: routes.policy(of: service), split: split))
         case .removeSplit:
             try await routes.write(ServiceRouting(service: service, policy: routes.policy(of: service), split: nil))
         case .event: break
+        }
+    }
+
+    /// No traffic to a track without ready pods, by the API server's word and not a cache's.
+    /// - Throws: `CacheBehind`.
+    private func confirmReady(_ split: ServiceRouting.Split) async throws {
+        let shares = [
+            (split.stableHash, 100 - split.canaryWeightPercent), (split.canaryHash, split.canaryWeightPercent),
+        ]
+        for (hash, share) in shares where share > 0 {
+            let sets = try await api.list(
+                .replicaSets, namespace: canary.namespace,
+                labels: LabelSelector(matchLabels: [HeddleLabel.podTemplateHash: hash])
+            ).items
+            guard sets.contains(where: { ($0.status["readyReplicas"]?.int ?? 0) > 0 }) else { throw CacheBehind() }
         }
     }
 
@@ -61,14 +77,19 @@ struct ReleaseActions: Sendable {
             var template = stable.spec["template"]
         else { return }
         template[path: "metadata", "labels", HeddleLabel.podTemplateHash] = .none
+        var operations: [JSONValue] = [
+            // Replaced by what it should be: a conflict when it is not.
+            ["op": "replace", "path": "/metadata/resourceVersion", "value": .string(deployment.resourceVersion)],
+            ["op": "replace", "path": "/spec/template", "value": template],
+            ["op": "add", "path": "/spec/paused", "value": false],
+        ]
+        if deployment.annotations[HeddleAnnotation.heldChange] != nil {
+            let name = HeddleAnnotation.heldChange.split(separator: "/").joined(separator: "~1")
+            operations.append(["op": "remove", "path": .string("/metadata/annotations/\(name)")])
+        }
         _ = try await api.patch(
             .deployments, namespace: deployment.namespace, name: deployment.name, type: .json,
-            fieldManager: HeddleFieldManager.canary,
-            [
-                ["op": "test", "path": "/metadata/resourceVersion", "value": .string(deployment.resourceVersion)],
-                ["op": "replace", "path": "/spec/template", "value": template],
-                ["op": "add", "path": "/spec/paused", "value": false],
-            ])
+            fieldManager: HeddleFieldManager.canary, .array(operations))
     }
 
     /// The canary runs the Deployment's template as it is, labels included: the user's policies and dashboards hold for it.

@@ -23,6 +23,17 @@ package struct MeshReconciler: Reconciler {
         self.now = now
     }
 
+    /// What starts a look: any Mesh, since one decides whether another holds, and the tracing that it had made. Proxies
+    /// and the authority are in no store: `ProxyWatch` asks for a look when they change.
+    package static func sources(_ stores: ClusterStores) -> [Controller.Source] {
+        let meshes = stores.meshes
+        @Sendable func all(_ object: KubeObject) -> [ObjectKey] { meshes.list().map(\.key) }
+        return [
+            .primary(meshes), .watching(meshes, all),
+            .watching(stores.telemetries) { $0.name == telemetryName ? all($0) : [] },
+        ]
+    }
+
     package func reconcile(_ key: ObjectKey) async throws -> ReconcileResult {
         guard let object = stores.meshes.get(key), !object.isBeingDeleted else { return .done }
         let mesh: Mesh
@@ -59,7 +70,7 @@ package struct MeshReconciler: Reconciler {
         }
         if holds == mesh.name { try await writeTelemetry(mesh) }
         try await StatusWriter(.meshes, api: api).write(status, to: object)
-        return .requeue(after: .seconds(5))
+        return .done
     }
 
     /// The mesh's sampling as a Telemetry of the root namespace, where a namespace's own can override it.
@@ -90,5 +101,5 @@ package struct MeshReconciler: Reconciler {
         try await api.apply(.telemetries, object, fieldManager: HeddleFieldManager.mesh, force: true)
     }
 
-    private static let telemetryName = "heddle-tracing"
+    static let telemetryName = "heddle-tracing"
 }

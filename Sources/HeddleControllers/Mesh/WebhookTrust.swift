@@ -2,12 +2,15 @@ import HeddleAPI
 package import KubeCore
 package import KubeRuntime
 
-/// Keeps the `caBundle` of Heddle's webhook configurations equal to what its webhook server's certificate is signed by.
+/// Keeps the `caBundle` of Heddle's webhook configurations equal to the roots that its webhook server's certificate is
+/// verified by.
+///
+/// A configuration that cert-manager's injector looks after (by annotation) is left to it.
 package struct WebhookTrust: Reconciler {
     let api: any ClusterAPI
     let store: Store
     let resource: GroupVersionResource
-    /// Base64 of the PEM bundle.
+    /// Base64 of the PEM bundle, as it is now; empty: not known yet.
     let bundle: @Sendable () -> String
 
     package init(
@@ -19,9 +22,19 @@ package struct WebhookTrust: Reconciler {
         self.bundle = bundle
     }
 
+    /// The configurations of a kind, for whoever has to have them looked at when the bundle changes.
+    package static func keys(of resource: GroupVersionResource) -> [ObjectKey] {
+        let names =
+            resource == .validatingWebhookConfigurations
+            ? [HeddleOperator.validatorWebhook] : [HeddleOperator.injectorWebhook, HeddleOperator.releaseWebhook]
+        return names.map { ObjectKey(namespace: "", name: $0) }
+    }
+
     package func reconcile(_ key: ObjectKey) async throws -> ReconcileResult {
-        guard key.name.hasPrefix("heddle-"), let object = store.get(key) else { return .done }
+        guard Self.keys(of: resource).contains(key), let object = store.get(key), !Self.isInjectedByOthers(object)
+        else { return .done }
         let bundle = bundle()
+        guard !bundle.isEmpty else { return .done }
         var operations: [JSONValue] = []
         for (index, webhook) in (object.json["webhooks"]?.array ?? []).enumerated()
         where webhook[path: "clientConfig", "caBundle"]?.string != bundle {
@@ -30,11 +43,15 @@ package struct WebhookTrust: Reconciler {
             ])
         }
         guard !operations.isEmpty else { return .done }
-        // The test keeps an index from pointing at another entry after a concurrent change.
+        // A conflict keeps an index from pointing at another entry after a concurrent change.
         operations.insert(
-            ["op": "test", "path": "/metadata/resourceVersion", "value": .string(object.resourceVersion)], at: 0)
+            ["op": "replace", "path": "/metadata/resourceVersion", "value": .string(object.resourceVersion)], at: 0)
         _ = try await api.patch(
             resource, name: key.name, type: .json, fieldManager: HeddleFieldManager.mesh, .array(operations))
         return .done
+    }
+
+    private static func isInjectedByOthers(_ object: KubeObject) -> Bool {
+        object.annotations.keys.contains { $0.hasPrefix("cert-manager.io/inject-") }
     }
 }

@@ -24,6 +24,7 @@ package struct ServicePolicyReconciler: Reconciler {
         self.now = now
     }
 
+    /// What starts a look; what proxies refuse is in no store: `ProxyWatch` asks for a look when it changes.
     package static func sources(_ stores: ClusterStores) -> [Controller.Source] {
         let policies = stores.servicePolicies
         // Every write of a route looks at all policies of its namespace: few, and each costs one comparison.
@@ -62,7 +63,7 @@ package struct ServicePolicyReconciler: Reconciler {
             set(.accepted, false, .serviceNotFound, message)
             set(.ready, false, .serviceNotFound, message)
             try await StatusWriter(.servicePolicies, api: api).write(status, to: object)
-            return .requeue(after: .seconds(10))
+            return .done
         }
         do {
             // The oldest policy of a Service counts; another one says so.
@@ -83,7 +84,7 @@ package struct ServicePolicyReconciler: Reconciler {
             set(.accepted, false, .routeConflict, conflict.description)
             set(.ready, false, .routeConflict, conflict.description)
             try await StatusWriter(.servicePolicies, api: api).write(status, to: object)
-            return .requeue(after: .seconds(30))
+            return .done
         }
         set(.accepted, true, .accepted, "The policy is valid.")
         let sources = RouteWriter.sources(of: service)
@@ -96,7 +97,7 @@ package struct ServicePolicyReconciler: Reconciler {
             set(.ready, true, .ready, "In effect.")
         }
         try await StatusWriter(.servicePolicies, api: api).write(status, to: object)
-        return .requeue(after: .seconds(30))
+        return .done
     }
 
     /// What the Service's objects are to say, with the split that a release has there now. Nil while the caches show a

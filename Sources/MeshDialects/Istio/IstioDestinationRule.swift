@@ -80,6 +80,13 @@ package enum IstioDestinationRule {
             detection["minHealthPercent"] = outlier.minHealthPercent.map(JSONValue.int)
             json["outlierDetection"] = detection
         }
+        if let budget = policy.retryBudget {
+            var limits: JSONValue = [:]
+            // A whole number comes back as one.
+            limits["percent"] = budget.percent.map { Int(exactly: $0).map(JSONValue.int) ?? .double($0) }
+            limits["minRetryConcurrency"] = budget.minConcurrency.map(JSONValue.int)
+            json["retryBudget"] = limits
+        }
         if let tls = policy.tls { json["tls"] = ["mode": tls == .disable ? "DISABLE" : "ISTIO_MUTUAL"] }
         return json
     }
@@ -132,6 +139,10 @@ package enum IstioDestinationRule {
                 baseEjectionSeconds: duration(outlier["baseEjectionTime"], "outlierDetection.baseEjectionTime"),
                 maxEjectionPercent: outlier["maxEjectionPercent"]?.int,
                 minHealthPercent: outlier["minHealthPercent"]?.int)
+        }
+        if let budget = json["retryBudget"] {
+            policy.retryBudget = RetryBudget(
+                percent: budget["percent"]?.double, minConcurrency: budget["minRetryConcurrency"]?.int)
         }
         switch json[path: "tls", "mode"]?.string {
         case nil: break

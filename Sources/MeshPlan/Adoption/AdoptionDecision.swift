@@ -26,6 +26,11 @@ package enum AdoptionAction: Sendable, Hashable {
     case setPeerPolicy(PeerPolicyIntent)
     case removePeerPolicy(name: String)
     case event(ConditionReason, isWarning: Bool, message: String)
+
+    /// Whether the cluster is touched; an event is only told.
+    package var isChange: Bool {
+        if case .event = self { false } else { true }
+    }
 }
 
 /// A PeerAuthentication that Heddle owns.

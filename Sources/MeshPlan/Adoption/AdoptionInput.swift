@@ -32,6 +32,8 @@ package struct AdoptionInput: Sendable, Hashable {
     package var retryAmplification: Double?
     /// PeerAuthentications that Heddle made, as read back.
     package var policies: [PeerPolicyIntent] = []
+    /// Names of PeerAuthentications that Heddle made for workloads that no Adoption of the namespace selects any more.
+    package var strayPolicies: [String] = []
     /// PeerAuthentications of others that say something about these workloads, as sentences by name.
     package var foreignPolicies: [String: String] = [:]
 
@@ -58,6 +60,8 @@ package struct WorkloadFacts: Sendable, Hashable {
     package var isRolloutComplete: Bool
     /// The template asks for a sidecar.
     package var isInjectionRequested: Bool
+    /// `HeddleAnnotation.restartedAt` of its template: Heddle's restart is in place; nil without one.
+    package var restartMark: String?
     /// Every sidecar has acknowledged its configuration.
     package var areProxiesSynced: Bool
     /// The earliest end of its pods' certificates; nil when not known.
@@ -70,7 +74,7 @@ package struct WorkloadFacts: Sendable, Hashable {
         podsMeshed: Int,
         podsReady: Int, isRolloutComplete: Bool = true, isInjectionRequested: Bool = false,
         areProxiesSynced: Bool = false,
-        certificateNotAfter: Timestamp? = nil, restartProblem: String? = nil
+        certificateNotAfter: Timestamp? = nil, restartProblem: String? = nil, restartMark: String? = nil
     ) {
         self.name = name
         self.selector = selector
@@ -84,6 +88,7 @@ package struct WorkloadFacts: Sendable, Hashable {
         self.areProxiesSynced = areProxiesSynced
         self.certificateNotAfter = certificateNotAfter
         self.restartProblem = restartProblem
+        self.restartMark = restartMark
     }
 
     /// All of its pods are ready, and their number is right.

@@ -9,8 +9,9 @@ extension AdoptionMachine {
     /// Brings workloads into the mesh, a batch at a time; every Service stays available. Runs in all phases, since new
     /// workloads may come at any time.
     mutating func meshWorkloads() {
+        finishRestores()
         finishRestarts()
-        if hasSteppedBack { return }
+        if hasSteppedBack || isChanging { return }
         guard !status.workloads.contains(where: { $0.state == .restarting }) else {
             isChanging = true
             return
@@ -96,7 +97,7 @@ extension AdoptionMachine {
                     "\(fact.podsMeshed) of \(fact.podsTotal) pods meshed after \(seconds)")
             } else if input.now >= restarted.adding(spec.batch.workloadDeadline) {
                 stepBack(workload, fact)
-            } else if !fact.isInjectionRequested {
+            } else if fact.restartMark != restarted.description {
                 // The action was lost; it is safe to repeat.
                 actions.append(.restartWorkload(name: workload.name, at: restarted))
             }
@@ -111,16 +112,38 @@ extension AdoptionMachine {
             workload.state = .failed
             workload.attempts += 1
             workload.message = message
-            workload.restore.removeAll { $0.phase == .observe }
         }
         status.batchEndedAt = input.now
         status.message = message
         hasSteppedBack = true
-        actions.append(.restoreWorkload(name: workload.name))
+        restore(workload.name)
         actions.append(.event(.steppedBack, isWarning: true, message: message))
         record(
             "workload \(workload.name)", .readiness, .fail, action: "StepBack",
             rule: "ready within \(spec.batch.workloadDeadline)", message)
+    }
+
+    /// Undoes restarts of workloads that were stepped back, until their templates show it: the status has promised it, and an
+    /// operator that dies between the two must not leave the pods that do not start.
+    mutating func finishRestores() {
+        for workload in status.workloads where workload.state == .failed {
+            guard workload.restore.contains(where: { $0.phase == .observe }) else { continue }
+            let fact = facts[workload.name]
+            if fact?.restartMark == nil, fact?.isRolloutComplete != false {
+                update(workload.name) { $0.restore.removeAll { $0.phase == .observe } }
+            } else {
+                if fact?.restartMark != nil { restore(workload.name) }
+                // The next batch waits for it, as long as for any workload.
+                if let ended = status.batchEndedAt, input.now < ended.adding(spec.batch.workloadDeadline) {
+                    isChanging = true
+                }
+            }
+        }
+    }
+
+    private mutating func restore(_ name: String) {
+        let action = AdoptionAction.restoreWorkload(name: name)
+        if !actions.contains(action) { actions.append(action) }
     }
 
     mutating func judgeObserve() {

@@ -27,7 +27,7 @@ extension AdoptionMachine {
         status.decisions.record(
             DecisionRecord(
                 at: input.now, subject: subject, metric: gate.rawValue, rule: rule, verdict: verdict, action: action,
-                wouldChange: explanation))
+                explanation: explanation))
     }
 
     mutating func setConditions() {

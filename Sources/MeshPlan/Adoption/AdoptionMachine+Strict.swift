@@ -78,6 +78,11 @@ extension AdoptionMachine {
         actions.append(.setPeerPolicy(intent))
         isChanging = true
         status.message = "All workloads are strict; the namespace follows."
+        // Decided already, and not seen or not done: done again, but no second decision.
+        let isDecided = status.decisions.contains {
+            $0.subject == "namespace" && $0.action == "Strict" && $0.at >= status.phaseStartedAt ?? $0.at
+        }
+        if isDecided { return }
         record(
             "namespace", .plaintextClients, .pass, action: "Strict", rule: "all workloads are strict",
             "one policy for all")
@@ -88,19 +93,41 @@ extension AdoptionMachine {
         for workload in status.workloads where workload.mtls == .strict {
             guard let fact = facts[workload.name], workload.strictAt != input.now else { continue }
             let intent = policy(for: fact)
-            if !input.policies.contains(intent) { actions.append(.setPeerPolicy(intent)) }
+            if input.policies.contains(intent) { continue }
+            actions.append(.setPeerPolicy(intent))
+            // A workload is watched from when its policy is there: the operator may have died before it wrote it.
+            let (isThere, now) = (input.policies.contains { $0.name == intent.name && $0.mode == .strict }, input.now)
+            if !isThere { update(workload.name) { $0.strictAt = now } }
         }
     }
 
     // MARK: Undoing
 
+    /// Takes away policies that the status does not ask for (any more), until they are gone: the status said so before, and
+    /// an operator that dies between the two must not leave a workload strict that was stepped back.
+    mutating func removeStrayPolicies() {
+        let loosened = status.workloads.filter { $0.mtls == .permissive }.map(\.name)
+        var strays = input.strayPolicies + loosened.map(PeerPolicyIntent.name(workload:))
+        if !loosened.isEmpty { strays.append(PeerPolicyIntent.namespaceName) }
+        let present = Set(input.policies.map(\.name))
+        for name in strays where present.contains(name) { removePolicy(name) }
+    }
+
+    mutating func removePolicy(_ name: String) {
+        let action = AdoptionAction.removePeerPolicy(name: name)
+        if !actions.contains(action) { actions.append(action) }
+    }
+
+    /// A look comes a little after the soak's end: what happened in its last seconds is judged then.
+    private static let lateLookSeconds = 5.0
+
     /// Undoes a workload's step when connections to it fail more than before, within its soak.
     private mutating func undoHarm() {
         guard let failures = input.connectionFailures else { return }
         for workload in status.workloads where workload.mtls == .strict {
-            guard let since = workload.strictAt, input.now.seconds(since: since) <= spec.strict.soak.seconds else {
-                continue
-            }
+            guard let since = workload.strictAt,
+                input.now.seconds(since: since) <= spec.strict.soak.seconds + Self.lateLookSeconds
+            else { continue }
             let now = failures[workload.name] ?? 0
             let before = workload.connectionFailuresBefore ?? 0
             guard now > before + spec.strict.maxConnectionFailures else { continue }
@@ -124,8 +151,8 @@ extension AdoptionMachine {
 
     private mutating func loosen(_ name: String) {
         let isNamespaceStrict = input.policies.contains { $0.name == PeerPolicyIntent.namespaceName }
-        if isNamespaceStrict { actions.append(.removePeerPolicy(name: PeerPolicyIntent.namespaceName)) }
-        actions.append(.removePeerPolicy(name: PeerPolicyIntent.name(workload: name)))
+        if isNamespaceStrict { removePolicy(PeerPolicyIntent.namespaceName) }
+        removePolicy(PeerPolicyIntent.name(workload: name))
         update(name) { workload in
             if workload.state == .strict { workload.state = .meshed }
             workload.mtls = .permissive

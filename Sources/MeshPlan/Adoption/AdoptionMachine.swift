@@ -52,6 +52,7 @@ package struct AdoptionMachine {
             return
         }
         if spec.targetPhase < status.phase { stepDown() }
+        removeStrayPolicies()
         switch status.phase {
         case .pending: begin()
         case .observe:
@@ -91,7 +92,7 @@ package struct AdoptionMachine {
     private mutating func takeInWorkloads(isNewSpec: Bool) {
         let gone = status.workloads.filter { facts[$0.name] == nil }
         for workload in gone where workload.mtls == .strict {
-            actions.append(.removePeerPolicy(name: PeerPolicyIntent.name(workload: workload.name)))
+            removePolicy(PeerPolicyIntent.name(workload: workload.name))
         }
         let old = status.workloads
         status.workloads = input.workloads.sorted { $0.name < $1.name }.map { fact in
@@ -100,7 +101,8 @@ package struct AdoptionMachine {
             workload.podsTotal = fact.podsTotal
             if isNewSpec {
                 workload.attempts = 0
-                if workload.state == .failed { workload.state = .notMeshed }
+                // One that still has to be put back keeps its state until it is.
+                if workload.state == .failed, fact.restartMark == nil { workload.state = .notMeshed }
             }
             if workload.state == .notMeshed, fact.isMeshed, fact.isHealthy {
                 workload.state = workload.mtls == .strict ? .strict : .meshed
@@ -137,6 +139,8 @@ package struct AdoptionMachine {
         now.retryAmplification = input.retryAmplification
         now.tracesReceived = input.tracesReceived ?? now.tracesReceived
         now.certificateNotAfter = input.workloads.compactMap(\.certificateNotAfter).min()
+        // At the target nothing is decided by small moves, and a namespace at rest is not worth a write.
+        if status.state == .complete, !now.differsNotably(from: status.measurements) { return }
         status.measurements = now
     }
 

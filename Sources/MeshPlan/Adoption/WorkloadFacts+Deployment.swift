@@ -24,10 +24,12 @@ extension WorkloadFacts {
             ports: Set(ports).sorted(), desired: desired, podsTotal: alive.count,
             podsMeshed: alive.filter { $0.labels[HeddleLabel.injected] == "true" }.count,
             podsReady: alive.filter(Self.isReady).count, isRolloutComplete: Self.isRolloutComplete(deployment),
-            isInjectionRequested: asked == "true", restartProblem: Self.restartProblem(deployment))
+            isInjectionRequested: asked == "true", restartProblem: Self.restartProblem(deployment),
+            restartMark: template[path: "metadata", "annotations", HeddleAnnotation.restartedAt]?.string)
     }
 
-    private static func isReady(_ pod: KubeObject) -> Bool {
+    /// Whether a pod's condition `Ready` is true.
+    package static func isReady(_ pod: KubeObject) -> Bool {
         (pod.status["conditions"]?.array ?? []).contains {
             $0["type"]?.string == "Ready" && $0["status"]?.string == "True"
         }

@@ -7,6 +7,8 @@ package struct ReleaseDecision: Sendable, Hashable {
     package var actions: [ReleaseAction]
     /// Nil: nothing happens before something changes.
     package var requeueAfterSeconds: Double?
+    /// Of a Canary that is being deleted: everything is as its user had it, so that it may go.
+    package var isRemoved = false
 
     package init(status: CanaryStatus, actions: [ReleaseAction], requeueAfterSeconds: Double?) {
         self.status = status
@@ -30,4 +32,9 @@ package enum ReleaseAction: Sendable, Hashable {
     case setSplit(ServiceRouting.Split)
     case removeSplit
     case event(ConditionReason, isWarning: Bool, message: String)
+
+    /// Whether the cluster is touched; an event is only told.
+    package var isChange: Bool {
+        if case .event = self { false } else { true }
+    }
 }

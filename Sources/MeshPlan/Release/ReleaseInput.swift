@@ -22,6 +22,8 @@ package struct ReleaseInput: Sendable, Hashable {
     package var traffic: TrackReading?
     /// Why the namespace may not split traffic yet, as a sentence; nil when its Adoption has reached Traffic.
     package var adoptionHold: String?
+    /// The same of an Adoption that does not aim at Traffic: said at rest, before a change has to wait.
+    package var outlook: String?
     /// What else manages the target, as a sentence: another tool, or an older Canary. Nil: nothing.
     package var conflict: String?
 

@@ -43,12 +43,25 @@ extension ReleaseMachine {
                 deployment, .observedSplit, .route, "Promoting: waiting for the proxies to confirm 100 %.")
         }
         actions.append(.unpauseDeployment)
+        // Decided already, and not seen in the cache or not done: done again, but no second decision.
+        guard !hasResumed else { return hold(.stablePods, "Promoting: the Deployment rolls the change.") }
         status.deadlineAt = input.now.adding(spec.progressDeadline)
         event(.promoting, "All traffic is on canary pods; resumed the Deployment, which rolls the change natively.")
         record(
-            .route, verdict: .pass, action: "Resume", rule: "canary pods carry all traffic before the Deployment rolls",
+            .route, verdict: .pass, action: Self.resumeAction,
+            rule: "canary pods carry all traffic before the Deployment rolls",
             explanation: "\(NumberText.count(canaryReady(deployment), "canary pod")) ready, 100 % confirmed")
         hold(.stablePods, "Promoting: the Deployment rolls the change.")
+    }
+
+    private static let resumeAction = "Resume"
+
+    /// The run's Deployment was resumed, whatever the cache shows.
+    var hasResumed: Bool {
+        guard status.phase == .promoting || status.phase == .baking, let started = status.startedAt else {
+            return false
+        }
+        return status.decisions.contains { $0.action == Self.resumeAction && $0.at >= started }
     }
 
     private mutating func rollOut(_ deployment: DeploymentFacts) {

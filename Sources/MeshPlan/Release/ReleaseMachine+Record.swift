@@ -14,7 +14,7 @@ extension ReleaseMachine {
         status.decisions.record(
             DecisionRecord(
                 at: input.now, subject: subject, metric: aspect.rawValue, rule: rule, verdict: verdict, action: action,
-                wouldChange: explanation))
+                explanation: explanation))
     }
 
     mutating func record(_ judged: Judged, action: String) {
@@ -76,6 +76,6 @@ extension DecisionRecord {
             n: judgement.canarySamples.map { Samples(canary: $0, stable: judgement.stableSamples) },
             estimate: judgement.estimate, bound: judgement.bound, rule: judgement.rule, verdict: verdict,
             action: action,
-            wouldChange: "\(judgement.explanation); would change it: \(judgement.wouldChange)")
+            wouldChange: judgement.wouldChange, explanation: judgement.explanation)
     }
 }

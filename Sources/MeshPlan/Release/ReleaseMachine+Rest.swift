@@ -65,14 +65,17 @@ extension ReleaseMachine {
         if wasHeld || status.phase == .waitingForPhase || status.phase == .failed {
             status.phase = .idle
             status.change.rejected = nil
-            hold(nil, "No change waits.")
+            hold(nil, "No change waits.\(outlook)")
         } else if status.phase == .idle, deployment.isPaused {
             hold(nil, "No change waits. The Deployment is paused, and not by Heddle.")
         } else if status.phase == .idle {
-            hold(nil, "No change waits.")
+            hold(nil, "No change waits.\(outlook)")
         }
         status.waitingFor = nil
     }
+
+    /// What the next change will meet, said before it comes.
+    private var outlook: String { input.outlook.map { " The next one will have to wait: \($0)" } ?? "" }
 
     private func isShipped(_ deployment: DeploymentFacts) -> Bool {
         deployment.isRolloutComplete && deployment.isObserved && !deployment.isPaused && !deployment.tracks.isEmpty
@@ -138,7 +141,7 @@ extension ReleaseMachine {
     }
 
     /// Removes the canary and the split that a run left, in the order that sends no request astray. False: not done yet.
-    private mutating func cleanUp(_ deployment: DeploymentFacts) -> Bool {
+    mutating func cleanUp(_ deployment: DeploymentFacts) -> Bool {
         guard input.canary != nil || input.route.split != nil else { return true }
         if deployment.desiredReplicas > 0, (deployment.tracks.map(\.ready).max() ?? 0) == 0 {
             // The canary's pods are all that serves.

@@ -108,6 +108,10 @@ package struct ServiceRouting: Sendable, Hashable {
                 maxConnections: breaker.maxConnections, maxPendingRequests: breaker.maxPendingRequests,
                 maxRequests: breaker.maxRequests)
         }
+        if let budget = policy.retryBudget {
+            traffic.retryBudget = MeshModel.RetryBudget(
+                percent: budget.percent, minConcurrency: budget.minConcurrency)
+        }
         if let outlier = policy.outlierDetection {
             traffic.outlierDetection = MeshModel.OutlierDetection(
                 consecutive5xxErrors: outlier.consecutive5xxErrors,

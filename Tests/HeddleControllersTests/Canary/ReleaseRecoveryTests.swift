@@ -218,7 +218,7 @@ struct ReleaseRecoveryTests {
         // The cache still shows 10 %: as ServicePolicyReconciler would write it with a policy.
         var policy = ServicePolicySpec(service: "catalog")
         policy.timeout = "3s"
-        await #expect(throws: APIError.self) {
+        await #expect(throws: CacheBehind.self) {
             try await routes.write(ServiceRouting(service: service, policy: policy, split: routes.split(of: service)))
         }
         #expect(bench.weight == 0)

@@ -15,6 +15,7 @@ struct AdoptionWorld {
         /// Pods with a sidecar become ready.
         var startsMeshed = true
         var restartProblem: String?
+        var restartMark: String?
 
         init(replicas: Int = 2) {
             self.replicas = replicas
@@ -66,7 +67,8 @@ struct AdoptionWorld {
                     isRolloutComplete: workload.isInjected
                         ? workload.old == 0 && workload.startsMeshed : workload.meshed == 0,
                     isInjectionRequested: workload.isInjected, areProxiesSynced: workload.meshed > 0,
-                    certificateNotAfter: now.adding("24h"), restartProblem: workload.restartProblem)
+                    certificateNotAfter: now.adding("24h"), restartProblem: workload.restartProblem,
+                    restartMark: workload.restartMark)
             })
         input.calls = calls
         input.policies = policies.values.sorted { $0.name < $1.name }
@@ -116,10 +118,13 @@ struct AdoptionWorld {
 
     private mutating func perform(_ action: AdoptionAction) {
         switch action {
-        case .restartWorkload(let name, _):
+        case .restartWorkload(let name, let at):
+            workloads[name]?.restartMark = at.description
             if workloads[name]?.isInjected == false { restartOrder.append(name) }
             workloads[name]?.isInjected = true
-        case .restoreWorkload(let name): workloads[name]?.isInjected = false
+        case .restoreWorkload(let name):
+            workloads[name]?.isInjected = false
+            workloads[name]?.restartMark = nil
         case .setPeerPolicy(let intent):
             if intent.mode == .strict, policies[intent.name] == nil { strictOrder.append(intent.name) }
             policies[intent.name] = intent
