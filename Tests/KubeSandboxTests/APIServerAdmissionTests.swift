@@ -128,10 +128,12 @@ struct APIServerAdmissionTests {
                     ]
                 }
             }
-            _ = try await api.create(.mutatingWebhookConfigurations, config("hook"))
+            let created = try await api.create(.mutatingWebhookConfigurations, config("hook"))
             #expect(try await api.create(.configMaps, configMap("a", ["k": "1"])).json["data"]?["added"] == "yes")
             // The certificate does not name this one.
-            _ = try await api.update(.mutatingWebhookConfigurations, config("other"))
+            var other = config("other")
+            other.resourceVersion = created.resourceVersion
+            _ = try await api.update(.mutatingWebhookConfigurations, other)
             let error = await refusal { () async throws(APIError) in try await api.create(.configMaps, configMap("b")) }
             #expect(error.code == 500 && error.message.contains("failed calling webhook"))
         }

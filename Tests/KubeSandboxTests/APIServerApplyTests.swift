@@ -142,7 +142,7 @@ struct APIServerApplyTests {
             try await api.perform(
                 APIRequest(.patch(.apply), .configMaps, namespace: "default", name: "a", body: configMap("a").json))
         }
-        #expect(nobody.code == 400)
+        #expect(nobody.code == 422)
         let made = try await apply(["k": "1"], "one")
         let error = await refusal { () async throws(APIError) in
             try await api.apply(.configMaps, made, fieldManager: "one")

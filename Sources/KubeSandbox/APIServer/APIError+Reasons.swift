@@ -38,6 +38,16 @@ extension APIError {
             message: "Operation cannot be fulfilled on \(type.qualifiedName) \"\(name)\": \(why)")
     }
 
+    /// 422 for a request's options.
+    static func invalidOptions(_ request: APIRequest, _ field: String, _ values: [String]) -> Self {
+        let why =
+            "Unsupported value: [" + values.map { "\"\($0)\"" }.joined(separator: ",") + "]: supported values: \"All\""
+        return .init(
+            code: 422, reason: "Invalid",
+            message: "\(request.optionsKind).meta.k8s.io \"\" is invalid: \(field): \(why)",
+            causes: [FieldError(path: field, message: why)])
+    }
+
     /// 422 with one cause a field error.
     static func invalid(_ type: ResourceType, _ name: String, _ errors: [FieldError]) -> Self {
         let shown = errors.map(\.description)

@@ -16,12 +16,14 @@ struct APIResponder: Sendable {
         let path = RequestPath(request.head.path ?? "/")
         do throws(APIError) {
             if let answer = publicAnswer(path) { return answer }
-            let caller = try authenticate(request)
+            let caller = try server.impersonated(authenticate(request), request.headers)
             let accept = AnswerForm(accept: request.headers[.accept])
             if let resource = path.resource {
                 return try await respond(to: request, path, resource, caller, accept)
             }
             guard request.method == .get || request.method == .head else { throw APIError.noSuchResource() }
+            try server.authorize(
+                caller, AccessAttributes(verb: "get", path: "/" + path.segments.joined(separator: "/")))
             return try document(path, accept, request.headers[.accept] ?? "")
         } catch {
             return HTTPAnswer.failure(error, path.resource, server.registry)
@@ -95,12 +97,13 @@ struct APIResponder: Sendable {
         var call = APIRequest(
             .get, type.gvr, namespace: resource.namespace, name: resource.name, subresource: resource.subresource,
             query: path.query)
+        if accept == .none, resource.subresource != "log" { throw HTTPAnswer.notAcceptable }
+        call.verb = try verb(of: request, resource, path)
+        try server.authorize(caller, AccessAttributes(call, type))
         if resource.subresource == "log", request.method == .get {
             let log = try await server.openLog(call, type: type)
             return HTTPAnswer.stream(log, of: request)
         }
-        if accept == .none { throw HTTPAnswer.notAcceptable }
-        call.verb = try verb(of: request, resource, path)
         if call.verb == .watch { return try watch(call, type, request, accept) }
         call.body = try await body(of: request)
         do {
@@ -159,6 +162,9 @@ struct APIResponder: Sendable {
             let buffer = try await request.body.collect(upTo: Self.bodyLimit)
             if buffer.readableBytes == 0 { return nil }
             let bytes = Array(buffer.readableBytesView)
+            guard type.isEmpty || type.hasSuffix("json") || type.hasSuffix("yaml") || type.hasSuffix("protobuf") else {
+                throw ProtobufBody.Unreadable(description: "content type \(type)")
+            }
             if type == "application/vnd.kubernetes.protobuf" { return try ProtobufBody.parse(bytes) }
             return type.hasSuffix("yaml") ? try JSONValue.parse(yaml: bytes) : try JSONValue.parse(bytes)
         } catch let error as JSONSyntaxError {

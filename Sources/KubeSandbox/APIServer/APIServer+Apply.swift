@@ -28,8 +28,14 @@ extension APIServer {
             schema: MergeSchema(type), manager: manager(.apply, type, request.subresource, options),
             force: options.isForced,
             time: time)
-        let result = try apply.apply(
-            intent, to: live, managed: ManagedFields(json: old[path: "metadata", "managedFields"]))
+        var managed = ManagedFields(json: old[path: "metadata", "managedFields"])
+        if managed.entries.isEmpty {
+            // Whatever is there was there before anybody kept book.
+            let before = ManagedFields.Manager(
+                name: "before-first-apply", operation: .update, apiVersion: type.apiVersion, subresource: "")
+            managed.recordUpdate(difference(from: nil, to: live, type), by: before, at: time)
+        }
+        let result = try apply.apply(intent, to: live, managed: managed)
         let strategy = WriteStrategy(type: type, subresource: request.subresource, now: time)
         return Proposal(
             object: strategy.update(result.object, old: old), managed: result.managed, warnings: warnings)
@@ -61,8 +67,11 @@ extension APIServer {
         throws(APIError) -> (JSONValue, [String])
     {
         guard request.query["fieldManager"].map({ !$0.isEmpty }) ?? false else {
-            throw .badRequest(
-                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
+            let why = "Required value: is required for apply patch"
+            throw APIError(
+                code: 422, reason: "Invalid",
+                message: "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: \(why)",
+                causes: [FieldError(path: "fieldManager", message: why)])
         }
         guard let sent = request.body, sent["apiVersion"]?.string != nil, sent["kind"]?.string != nil else {
             throw .badRequest("an applied object must name its apiVersion and kind")

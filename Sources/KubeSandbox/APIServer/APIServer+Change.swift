@@ -2,8 +2,12 @@ import KubeCore
 
 extension APIServer {
     /// Update and patch: read, change, admit, and store if nobody else did meanwhile; else again from the start.
-    func change(_ request: APIRequest, type: ResourceType, caller: Caller) async throws(APIError) -> Answer {
-        let options = try WriteOptions(request, caller: caller)
+    /// - Parameter subresource: the one that the object is changed in the name of.
+    func change(
+        _ request: APIRequest, type: ResourceType, caller: Caller, actingAs subresource: String? = nil
+    ) async throws(APIError) -> Answer {
+        var options = try WriteOptions(request, caller: caller)
+        options.actingSubresource = subresource
         let key = try key(of: request, type)
         for _ in 0..<20 {
             guard let current = store.get(type.collection, key) else {
@@ -58,9 +62,15 @@ extension APIServer {
         let object = strategy.update(body, old: old)
         // A client may edit the bookkeeping itself (kubectl moves ownership that way).
         let sent = ManagedFields(json: body[path: "metadata", "managedFields"])
+        if body[path: "metadata", "managedFields"] == [[:]] {
+            // The agreed way to say: forget who owns what.
+            return Proposal(
+                object: object, managed: ManagedFields(), warnings: warnings, isConditional: isConditional)
+        }
         var managed = sent.entries.isEmpty ? ManagedFields(json: old[path: "metadata", "managedFields"]) : sent
         managed.recordUpdate(
-            difference(from: old, to: object, type), by: manager(.update, type, subresource, options), at: time)
+            difference(from: old, to: object, type),
+            by: manager(.update, type, options.actingSubresource ?? subresource, options), at: time)
         return Proposal(object: object, managed: managed, warnings: warnings, isConditional: isConditional)
     }
 
@@ -68,6 +78,13 @@ extension APIServer {
         throws(APIError) -> JSONValue
     {
         guard let patch else { throw .badRequest("the patch is empty") }
+        switch kind {
+        case .json where !Self.isOperations(patch):
+            throw .badRequest("the patch is not a list of operations, each with op and path")
+        case .merge where patch.object == nil, .strategic where patch.object == nil:
+            throw .badRequest("the patch is not an object")
+        default: break
+        }
         do {
             switch kind {
             case .merge: return old.merging(patch)
@@ -95,6 +112,10 @@ extension APIServer {
         }
     }
 
+    private static func isOperations(_ patch: JSONValue) -> Bool {
+        patch.array?.allSatisfy { $0["op"]?.string != nil && $0["path"]?.string != nil } ?? false
+    }
+
     /// Compares what the body says of name, uid and version with the stored object.
     /// - Returns: whether the body names a version.
     private func checkIdentity(_ body: JSONValue, _ current: StoredObject, _ type: ResourceType, isUpdate: Bool)
@@ -110,7 +131,16 @@ extension APIServer {
                 type, current.key.name,
                 "Precondition failed: UID in precondition: \(uid), UID in object meta: \(current.uid)")
         }
-        guard let version = metadata["resourceVersion"]?.string, !version.isEmpty else { return false }
+        guard let version = metadata["resourceVersion"]?.string, !version.isEmpty else {
+            guard isUpdate, !type.allowsUnconditionalUpdate else { return false }
+            throw .invalid(
+                type, current.key.name,
+                [
+                    FieldError(
+                        path: "metadata.resourceVersion",
+                        message: "Invalid value: 0x0: must be specified for an update")
+                ])
+        }
         if version != String(current.revision) { throw .modified(type, current.key.name) }
         // A patch that says nothing of the version is computed from the present one and carries its number.
         return isUpdate

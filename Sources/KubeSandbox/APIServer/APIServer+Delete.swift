@@ -4,6 +4,9 @@ extension APIServer {
     func delete(_ request: APIRequest, type: ResourceType, caller: Caller) async throws(APIError) -> Answer {
         let options = try WriteOptions(request, caller: caller)
         let deletion = Deletion(request)
+        if let policy = deletion.propagation, !["Background", "Foreground", "Orphan"].contains(policy) {
+            throw .invalidOptions(request, "propagationPolicy", [policy])
+        }
         let key = try key(of: request, type)
         for _ in 0..<20 {
             guard let current = store.get(type.collection, key) else { throw .missing(type, key.name) }
@@ -18,6 +21,12 @@ extension APIServer {
             }
             var json: JSONValue?
             if case .mark(let marked) = next { json = marked }
+            if next == .remove, type.collection == "pods", !current.isBeingDeleted {
+                // A kind that may end gracefully is marked even when it has no time for that.
+                _ = store.commit(
+                    type.collection, key, expected: current.revision, json: deletion.mark(current.json, now: now()))
+                continue
+            }
             switch store.commit(type.collection, key, expected: current.revision, json: json) {
             case .stale: continue
             case .done(let result):

@@ -9,15 +9,25 @@ extension APIServer {
     func list(_ request: APIRequest, type: ResourceType) throws(APIError) -> Answer {
         let filter = try filter(of: request, type)
         let limit = request.query["limit"].flatMap(Int.init) ?? 0
-        var after: ObjectKey?
-        if let token = request.query["continue"], !token.isEmpty {
-            guard let key = Self.key(continueToken: token) else {
-                throw .badRequest("invalid continue token: it is not one that this server gave")
+        let start = try ListStart(request, type, now: store.revision)
+        do throws(Store.Forgotten) {
+            var page = try store.list(
+                type.collection, matching: filter, limit: limit, after: start.after, at: start.revision)
+            // How many more there are is told only where it costs nothing to know.
+            if filter.isSelective { page.remaining = 0 }
+            let next = page.last.map { ListStart(revision: page.revision, after: $0).token }
+            return Answer(body: .list(page, continueToken: next), type: type)
+        } catch {
+            guard let after = start.after else {
+                throw .expired("The resourceVersion for the provided list is too old.")
             }
-            after = key
+            var expired = APIError.expired(
+                "The provided continue parameter is too old to display a consistent list result. You can start a new list"
+                    + " without the continue parameter, or use the continue token in this response to retrieve the"
+                    + " remainder of the results.")
+            expired.continueToken = ListStart(revision: nil, after: after).token
+            throw expired
         }
-        let page = store.list(type.collection, matching: filter, limit: limit, after: after)
-        return Answer(body: .list(page, continueToken: page.last.map(Self.continueToken)), type: type)
     }
 
     /// Opens a watch whose events are turned into what the caller wants as they happen.
@@ -79,8 +89,14 @@ extension APIServer {
     func filter(of request: APIRequest, _ type: ResourceType) throws(APIError) -> WatchFilter {
         var filter = WatchFilter(namespace: type.isNamespaced ? request.namespace : nil)
         if let query = request.query["labelSelector"], !query.isEmpty {
-            do {
-                filter.labels = try LabelSelector(query: query)
+            do throws(FieldError) {
+                let labels = try LabelSelector(query: query)
+                for requirement in labels.matchExpressions ?? [] {
+                    guard NameRules.isQualifiedName(requirement.key),
+                        (requirement.values ?? []).allSatisfy(NameRules.isLabelValue)
+                    else { throw FieldError(path: "", message: "invalid label key or value in \"\(query)\"") }
+                }
+                filter.labels = labels
             } catch {
                 throw .badRequest("unable to parse requirement: \(error.message)")
             }
@@ -101,19 +117,6 @@ extension APIServer {
         var metadata: JSONValue = ["resourceVersion": .string(String(event.revision)), "creationTimestamp": .null]
         if event.initialEventsEnd { metadata["annotations"] = ["k8s.io/initial-events-end": "true"] }
         return ["kind": .string(type.kind), "apiVersion": .string(type.apiVersion), "metadata": metadata]
-    }
-
-    // MARK: - Pages
-
-    private static func continueToken(_ key: ObjectKey) -> String {
-        Base64.encodeURL(JSONValue.array([.string(key.namespace), .string(key.name)]).serializedBytes())
-    }
-
-    private static func key(continueToken: String) -> ObjectKey? {
-        guard let bytes = Base64.decodeURL(continueToken), let mark = try? JSONValue.parse(bytes),
-            let namespace = mark[0]?.string, let name = mark[1]?.string
-        else { return nil }
-        return ObjectKey(namespace: namespace, name: name)
     }
 }
 

@@ -46,18 +46,32 @@ extension APIServer {
                 type, current.key.name,
                 [FieldError(path: "spec.replicas", message: "Invalid value: must be greater than or equal to 0")])
         }
+        let sentVersion = request.body?[path: "metadata", "resourceVersion"]?.string ?? ""
+        if !sentVersion.isEmpty, sentVersion != String(current.revision) { throw .modified(type, current.key.name) }
+        let (admitted, warnings) = try await admitScale(wanted, old: view, current.key, type, request, caller)
         var body: JSONValue = [:]
-        body.set(.int(replicas), at: scale.specReplicas[...])
-        if let version = wanted[path: "metadata", "resourceVersion"]?.string, request.verb == .update {
-            body[path: "metadata", "resourceVersion"] = .string(version)
-        }
+        body.set(.int(admitted[path: "spec", "replicas"]?.int ?? replicas), at: scale.specReplicas[...])
+        if !sentVersion.isEmpty { body[path: "metadata", "resourceVersion"] = .string(sentVersion) }
         let patch = APIRequest(
             .patch(.merge), type.gvr, namespace: current.key.namespace, name: current.key.name, query: request.query,
             body: body)
         var agent = caller
         if request.query["fieldManager"] == nil, agent.userAgent.isEmpty { agent.userAgent = "scale" }
-        let answer = try await change(patch, type: type, caller: agent)
-        return Answer(body: .json(Self.view(answer.json, scale)), type: type, warnings: answer.warnings)
+        let answer = try await change(patch, type: type, caller: agent, actingAs: "scale")
+        return Answer(body: .json(Self.view(answer.json, scale)), type: type, warnings: warnings + answer.warnings)
+    }
+
+    /// Webhooks are asked about the Scale, not about the object behind it.
+    private func admitScale(
+        _ wanted: JSONValue, old: JSONValue, _ key: ObjectKey, _ type: ResourceType, _ request: APIRequest,
+        _ caller: Caller
+    ) async throws(APIError) -> (scale: JSONValue, warnings: [String]) {
+        let admission = Admission(
+            server: self, type: type, caller: caller, options: try WriteOptions(request, caller: caller))
+        let attributes = Admission.Attributes(operation: .update, key: key, subresource: "scale", old: old)
+        let admitted = try await admission.mutate(wanted, attributes) { _ in }
+        try await admission.validate(admitted, attributes)
+        return (admitted, admission.warnings)
     }
 
     /// The object as `autoscaling/v1 Scale`.

@@ -103,7 +103,7 @@ extension APIServer {
         return .success((caller, common))
     }
 
-    /// Reviews: nothing is stored, the answer is computed. Access is always allowed: the sandbox has no authorisation.
+    /// Reviews: nothing is stored, the answer is computed.
     func review(_ request: APIRequest, type: ResourceType, caller: Caller) throws(APIError) -> Answer {
         guard request.verb == .create else { throw .methodNotAllowed("\(type.qualifiedName) can only be created") }
         var review = request.body ?? [:]
@@ -112,6 +112,9 @@ extension APIServer {
         review.change("metadata") { _ in }
         switch type.kind {
         case "TokenReview":
+            guard review[path: "spec", "token"]?.string?.isEmpty == false else {
+                throw .badRequest("token is required for TokenReview in authentication")
+            }
             let asked = review[path: "spec", "audiences"]?.array?.compactMap(\.string) ?? []
             let audiences = asked.isEmpty ? [configuration.tokenIssuer] : asked
             switch authenticate(token: review[path: "spec", "token"]?.string ?? "", audiences: audiences) {
@@ -123,12 +126,13 @@ extension APIServer {
             }
         case "SelfSubjectReview": review["status"] = ["userInfo": caller.userInfo]
         case "SelfSubjectRulesReview":
-            review["status"] = [
-                "incomplete": false,
-                "resourceRules": [["verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]]],
-                "nonResourceRules": [["verbs": ["*"], "nonResourceURLs": ["*"]]],
-            ]
-        default: review["status"] = ["allowed": true, "reason": "the sandbox allows everything"]
+            review["status"] = rulesStatus(caller, namespace: review[path: "spec", "namespace"]?.string ?? "default")
+        case "SelfSubjectAccessReview": review["status"] = accessStatus(caller, review["spec"] ?? [:])
+        default:
+            let spec = review["spec"] ?? [:]
+            let user = Caller(
+                name: spec["user"]?.string ?? "", groups: spec["groups"]?.array?.compactMap(\.string) ?? [])
+            review["status"] = accessStatus(user, spec)
         }
         return Answer(code: 201, body: .json(review), type: type)
     }

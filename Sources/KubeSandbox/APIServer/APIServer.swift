@@ -5,10 +5,9 @@ import Synchronization
 
 /// A Kubernetes API server in this process, for demo and tests.
 ///
-/// It keeps its objects in memory. It authenticates (over HTTP) and does not authorise: every authenticated caller may do
-/// everything, and access reviews say so. It admits through webhooks, as configured by objects in it. What it leaves
-/// out is told where it would be: CEL (`CRDSchema`), checks of built-in kinds (`Validation`), snapshots of paged lists
-/// (`Store.list`).
+/// It keeps its objects in memory. It authenticates (over HTTP) and authorises as configured: not at all by default, or by
+/// roles and bindings. It admits through webhooks, as configured by objects in it. What it leaves
+/// out is told where it would be: CEL (`CRDSchema`), checks of built-in kinds (`Validation`).
 ///
 /// Controllers and the node use it in process, through `ClusterAPI`; everybody else through `APIServerHTTP`.
 ///
@@ -21,10 +20,19 @@ package final class APIServer: ClusterAPI, Sendable {
         package var serviceCIDR = "10.96.0.0/16"
         /// How many past changes of each resource a watch can resume over.
         package var historyLimit = 2000
+        /// Who may do what.
+        package var authorization = Authorization.allowAll
         /// `iss` of service-account tokens, and their audience when none is asked for.
         package var tokenIssuer = "https://kubernetes.default.svc.cluster.local"
 
         package init() {}
+    }
+
+    package enum Authorization: Sendable {
+        /// Every authenticated caller may do everything, and access reviews say so.
+        case allowAll
+        /// By the Roles, ClusterRoles and their bindings in the cluster.
+        case rbac
     }
 
     /// Finds where a Service's port can be reached from this process.
@@ -80,6 +88,9 @@ package final class APIServer: ClusterAPI, Sendable {
         }
     }
 
+    /// Forgets all changes up to a version: watches and pages that go back beyond it answer `410 Expired`.
+    package func forget(upTo revision: Int) { store.forget(upTo: revision) }
+
     /// Sends bookmarks and ends watches whose `timeoutSeconds` is over, until cancelled. One running instance is enough;
     /// `APIServerHTTP` runs it too.
     package func run() async {
@@ -132,6 +143,7 @@ package final class APIServer: ClusterAPI, Sendable {
             insert(namespace, .namespaces, ObjectKey(namespace: "", name: name), time: time)
             ensureServiceAccount(in: name)
         }
+        bootstrapRoles(time)
         var service = KubeObject(.services, namespace: "default", name: "kubernetes")
         service.labels = ["component": "apiserver", "provider": "kubernetes"]
         let address = addresses.first
@@ -143,6 +155,25 @@ package final class APIServer: ClusterAPI, Sendable {
         ]
         service.status = ["loadBalancer": [:]]
         insert(service.json, .services, service.key, time: time)
+    }
+
+    private func bootstrapRoles(_ time: String) {
+        for role in DefaultRoles.roles {
+            insert(role.object, .clusterRoles, ObjectKey(namespace: "", name: role.name), time: time)
+        }
+        let bindings = GroupVersionResource(
+            group: "rbac.authorization.k8s.io", resource: "clusterrolebindings", kind: "ClusterRoleBinding",
+            isNamespaced: false)
+        for binding in DefaultRoles.bindings {
+            var object = KubeObject(bindings, name: binding.name)
+            object.json["roleRef"] = [
+                "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": .string(binding.role),
+            ]
+            object.json["subjects"] = [
+                ["apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": .string(binding.group)]
+            ]
+            insert(object.json, bindings, object.key, time: time)
+        }
     }
 
     func ensureServiceAccount(in namespace: String) {

@@ -12,6 +12,15 @@ final class Admission {
         case create = "CREATE"
         case update = "UPDATE"
         case delete = "DELETE"
+
+        /// A patch counts as the update, or the creation, that it comes to.
+        var optionsKind: String {
+            switch self {
+            case .create: "CreateOptions"
+            case .update: "UpdateOptions"
+            case .delete: "DeleteOptions"
+            }
+        }
     }
 
     struct Attributes: Sendable {
@@ -72,6 +81,8 @@ final class Admission {
     }
 
     private func hooks(_ resource: GroupVersionResource) -> [AdmissionWebhook] {
+        // Of a change in the name of a subresource, they were asked before.
+        if options.actingSubresource != nil { return [] }
         // Webhooks are never asked about webhooks: a broken one could not be repaired.
         if type.group == "admissionregistration.k8s.io" { return [] }
         return server.store.list(resource.description).items.flatMap { configuration in
@@ -143,25 +154,20 @@ final class Admission {
     }
 
     private func request(_ uid: String, _ object: JSONValue?, _ attributes: Attributes) -> JSONValue {
-        let kind: JSONValue = [
-            "group": .string(type.group), "version": .string(type.version), "kind": .string(type.kind),
-        ]
+        let kind: JSONValue =
+            attributes.subresource == "scale"
+            ? ["group": "autoscaling", "version": "v1", "kind": "Scale"]
+            : ["group": .string(type.group), "version": .string(type.version), "kind": .string(type.kind)]
         let resource: JSONValue = [
             "group": .string(type.group), "version": .string(type.version), "resource": .string(type.resource),
         ]
-        let optionsKind =
-            switch attributes.operation {
-            case .create: "CreateOptions"
-            case .update: "UpdateOptions"
-            case .delete: "DeleteOptions"
-            }
         var request: JSONValue = [
             "uid": .string(uid), "kind": kind, "resource": resource, "requestKind": kind, "requestResource": resource,
             "name": .string(attributes.key.name), "operation": .string(attributes.operation.rawValue),
             "userInfo": caller.userInfo, "object": object ?? .null, "oldObject": attributes.old ?? .null,
             "dryRun": .bool(options.isDryRun),
             "options": [
-                "apiVersion": "meta.k8s.io/v1", "kind": .string(optionsKind),
+                "apiVersion": "meta.k8s.io/v1", "kind": .string(attributes.operation.optionsKind),
                 "fieldManager": .string(options.fieldManager),
             ],
         ]

@@ -82,7 +82,7 @@ extension CRDSchema {
     }
 
     private static func check(
-        _ members: [String: JSONValue], _ schema: JSONValue, at path: String, _ errors: inout [FieldError]
+        _ members: JSONObject, _ schema: JSONValue, at path: String, _ errors: inout [FieldError]
     ) {
         func join(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
         for name in schema["required"]?.array?.compactMap(\.string) ?? [] where members[name] == nil {

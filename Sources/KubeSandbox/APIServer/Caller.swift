@@ -55,7 +55,7 @@ struct Answer: Sendable {
         var metadata: JSONValue = ["resourceVersion": .string(String(page.revision))]
         if let token {
             metadata["continue"] = .string(token)
-            metadata["remainingItemCount"] = .int(page.remaining)
+            if page.remaining > 0 { metadata["remainingItemCount"] = .int(page.remaining) }
         }
         return metadata
     }

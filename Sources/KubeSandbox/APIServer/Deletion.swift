@@ -70,6 +70,16 @@ struct Deletion: Sendable {
         return marked == object ? .nothing : .mark(marked)
     }
 
+    /// An object with no time left.
+    func mark(_ object: JSONValue, now: Date) -> JSONValue {
+        var marked = object
+        marked.change("metadata") { metadata in
+            metadata["deletionTimestamp"] = .string(KubeTime.format(now))
+            metadata["deletionGracePeriodSeconds"] = 0
+        }
+        return marked
+    }
+
     /// Seconds that the node gets to stop a pod. One that never ran, or is over, needs none.
     private func podGrace(_ pod: JSONValue) -> Int {
         if (pod[path: "spec", "nodeName"]?.string ?? "").isEmpty { return 0 }

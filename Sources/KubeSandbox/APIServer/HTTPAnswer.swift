@@ -102,13 +102,20 @@ enum HTTPAnswer {
                 + Answer.listMetadata(page, token).serialized() + ",\"items\":[")
         for (index, object) in page.items.enumerated() {
             if index > 0 { buffer.writeString(",") }
-            buffer.writeBytes(type.text(of: object))
+            buffer.writeBytes(
+                type.custom == nil && type.isStoredForm(object.json) ? object.serializedItem : type.text(of: object))
         }
         buffer.writeString("]}")
         return buffer
     }
 
     // MARK: - Streams
+
+    /// The framework closes a connection whose request it watched for the client's leaving; a client that is not told so may
+    /// send its next request into it.
+    private static func streamHeaders(_ type: String) -> HTTPFields {
+        [.contentType: type, .cacheControl: "no-cache, private", .connection: "close"]
+    }
 
     static func lines(_ lines: [ByteBuffer]) -> Response {
         Response(status: .ok, headers: [.contentType: "application/json"], body: ResponseBody(contentsOf: lines))
@@ -120,7 +127,7 @@ enum HTTPAnswer {
     {
         let body = request.body
         return Response(
-            status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-cache, private"],
+            status: .ok, headers: streamHeaders("application/json"),
             body: ResponseBody { writer in
                 var output = writer
                 do {
@@ -139,7 +146,7 @@ enum HTTPAnswer {
     static func stream(_ chunks: AsyncStream<[UInt8]>, of request: Request) -> Response {
         let body = request.body
         return Response(
-            status: .ok, headers: [.contentType: "text/plain; charset=utf-8"],
+            status: .ok, headers: streamHeaders("text/plain; charset=utf-8"),
             body: ResponseBody { writer in
                 var output = writer
                 try await body.consumeWithCancellationOnInboundClose { _ in

@@ -25,6 +25,12 @@ enum NameRules {
 
     static func isLabelValue(_ text: String) -> Bool { text.isEmpty || isLabelPart(text[...]) }
 
+    /// Keys of ConfigMaps and Secrets.
+    static func isDataKey(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.count <= 253 && text != "." && !text.hasPrefix("..")
+            && text.utf8.allSatisfy { isAlphanumeric($0) || [0x2D, 0x2E, 0x5F].contains($0) }
+    }
+
     /// Role names and the like: anything that is safe in a path.
     static func isPathSegment(_ text: String) -> Bool {
         !text.isEmpty && text != "." && text != ".." && !text.contains("/") && !text.contains("%")

@@ -102,7 +102,15 @@ enum ProtobufFields {
         TokenReview: 1 metadata ObjectMeta, 2 spec TokenReviewSpec, 3 status -
         TokenReviewSpec: 1 token, 2 audiences []string
         SelfSubjectReview: 1 metadata ObjectMeta, 2 status -
-        SubjectAccessReview SelfSubjectAccessReview LocalSubjectAccessReview SelfSubjectRulesReview: \
-        1 metadata ObjectMeta, 2 spec -, 3 status -
+        SubjectAccessReview LocalSubjectAccessReview: 1 metadata ObjectMeta, 2 spec SubjectAccessReviewSpec, 3 status -
+        SubjectAccessReviewSpec: 1 resourceAttributes ResourceAttributes?, \
+        2 nonResourceAttributes NonResourceAttributes?, 3 user, 4 groups []string, 5 extra -, 6 uid
+        SelfSubjectAccessReview: 1 metadata ObjectMeta, 2 spec SelfSubjectAccessReviewSpec, 3 status -
+        SelfSubjectAccessReviewSpec: 1 resourceAttributes ResourceAttributes?, \
+        2 nonResourceAttributes NonResourceAttributes?
+        ResourceAttributes: 1 namespace, 2 verb, 3 group, 4 version, 5 resource, 6 subresource, 7 name
+        NonResourceAttributes: 1 path, 2 verb
+        SelfSubjectRulesReview: 1 metadata ObjectMeta, 2 spec SelfSubjectRulesReviewSpec, 3 status -
+        SelfSubjectRulesReviewSpec: 1 namespace
         """
 }

@@ -56,6 +56,15 @@ struct ResourceType: Sendable {
     var supportedFields: Set<String> {
         selectableFields.union(isNamespaced ? ["metadata.name", "metadata.namespace"] : ["metadata.name"])
     }
+    /// Whether an update may replace the object without naming the version that it replaces.
+    var allowsUnconditionalUpdate: Bool {
+        custom == nil
+            && ![
+                "leases.coordination.k8s.io", "customresourcedefinitions.apiextensions.k8s.io",
+                "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+                "validatingwebhookconfigurations.admissionregistration.k8s.io", "poddisruptionbudgets.policy",
+            ].contains(qualifiedName)
+    }
     var verbs: [String] {
         isVirtual
             ? ["create"] : ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]

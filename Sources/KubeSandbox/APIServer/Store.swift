@@ -23,6 +23,9 @@ final class Store: Sendable {
         var remaining: Int
     }
 
+    /// A past state that can no longer be told.
+    struct Forgotten: Error {}
+
     struct Collection {
         var objects: [ObjectKey: StoredObject] = [:]
         var hub: WatchHub
@@ -32,6 +35,8 @@ final class Store: Sendable {
         var revision = 1
         var collections: [String: Collection] = [:]
         var nextWatcher = 0
+        /// Up to here nothing is known of the past, in collections that are still to come as well.
+        var forgotten = 0
         var watches = WatchCounts()
     }
 
@@ -50,16 +55,14 @@ final class Store: Sendable {
         state.withLock { $0.collections[collection]?.objects[key] }
     }
 
-    /// The objects of a collection in order of namespace and name.
-    ///
-    /// Pages are cut from the present state: an object made or gone between two pages may be missed by the later one, so
-    /// a paged list is exact only when nothing changes meanwhile.
+    /// The objects of a collection in order of namespace and name, all as of one revision.
+    /// - Parameter at: a past revision, so that the pages of a list show one moment; nil: now.
+    /// - Throws: `Forgotten` when changes since `at` are no longer in the history.
     func list(
-        _ collection: String, matching filter: WatchFilter = WatchFilter(), limit: Int = 0, after: ObjectKey? = nil
-    ) -> Page {
-        let (all, revision) = state.withLock { state in
-            (state.collections[collection].map { Array($0.objects.values) } ?? [], state.revision)
-        }
+        _ collection: String, matching filter: WatchFilter = WatchFilter(), limit: Int = 0, after: ObjectKey? = nil,
+        at past: Int?
+    ) throws(Forgotten) -> Page {
+        let (all, revision) = try objects(of: collection, at: past)
         var items = all.filter { object in (after.map { $0 < object.key } ?? true) && filter.matches(object) }
         items.sort { $0.key < $1.key }
         guard limit > 0, items.count > limit else {
@@ -67,6 +70,36 @@ final class Store: Sendable {
         }
         let page = Array(items[..<limit])
         return Page(items: page, revision: revision, last: page.last?.key, remaining: items.count - limit)
+    }
+
+    /// The objects of a collection as they are now.
+    func list(_ collection: String, matching filter: WatchFilter = WatchFilter()) -> Page {
+        let now = state.withLock { state in
+            (state.collections[collection].map { Array($0.objects.values) } ?? [], state.revision)
+        }
+        let items = now.0.filter(filter.matches).sorted { $0.key < $1.key }
+        return Page(items: items, revision: now.1, last: nil, remaining: 0)
+    }
+
+    private func objects(of collection: String, at past: Int?) throws(Forgotten) -> ([StoredObject], Int) {
+        let found: (objects: [StoredObject], revision: Int)? = state.withLock { state in
+            guard let entry = state.collections[collection] else { return ([], past ?? state.revision) }
+            guard let past, past < state.revision else { return (Array(entry.objects.values), state.revision) }
+            guard let later = entry.hub.changes(after: past) else { return nil }
+            var objects = entry.objects
+            for change in later.reversed() { objects[change.object.key] = change.before }
+            return (Array(objects.values), past)
+        }
+        guard let found else { throw Forgotten() }
+        return (found.objects, found.revision)
+    }
+
+    /// Forgets all changes up to a revision, as a real server's store does when it is compacted.
+    func forget(upTo revision: Int) {
+        state.withLock { state in
+            state.forgotten = max(state.forgotten, revision)
+            for name in Array(state.collections.keys) { state.collections[name]?.hub.forget(upTo: revision) }
+        }
     }
 
     /// Every object of a namespace, or (nil) of the cluster, with its collection. Walks everything: for rare operations.
@@ -100,7 +133,7 @@ final class Store: Sendable {
             guard let body = json ?? current?.json else { return (.stale(nil), []) }
             state.revision += 1
             let stored = StoredObject(json: body, key: key, revision: state.revision)
-            var entry = state.collections.removeValue(forKey: collection) ?? newCollection()
+            var entry = state.collections.removeValue(forKey: collection) ?? newCollection(state)
             entry.objects[key] = removed ? nil : stored
             let lagging = entry.hub.publish(
                 Change(kind: removed ? .deleted : current == nil ? .added : .modified, object: stored, before: current))
@@ -111,12 +144,15 @@ final class Store: Sendable {
         return outcome
     }
 
-    private func newCollection() -> Collection { Collection(hub: WatchHub(historyLimit: historyLimit)) }
+    private func newCollection(_ state: State) -> Collection {
+        Collection(hub: WatchHub(historyLimit: historyLimit, forgotten: state.forgotten))
+    }
 
     /// Forgets all past changes: a watch can only resume from now on.
     func compact() {
         state.withLock { state in
-            for name in Array(state.collections.keys) { state.collections[name]?.hub.compact(at: state.revision) }
+            let revision = state.revision
+            for name in Array(state.collections.keys) { state.collections[name]?.hub.forget(upTo: revision) }
         }
     }
 
@@ -152,7 +188,7 @@ extension Store {
             state.nextWatcher += 1
             let id = state.nextWatcher
             let watcher = make(id)
-            var entry = state.collections.removeValue(forKey: collection) ?? newCollection()
+            var entry = state.collections.removeValue(forKey: collection) ?? newCollection(state)
             defer { state.collections[collection] = entry }
             if let since, since > 0 {
                 guard let missed = entry.hub.changes(after: since) else {

@@ -9,6 +9,7 @@ final class StoredObject: Sendable {
     /// The store's revision at which this version came to be; also in `metadata.resourceVersion`.
     let revision: Int
     private let text = Mutex<[UInt8]?>(nil)
+    private let itemText = Mutex<[UInt8]?>(nil)
 
     /// - Parameter json: gets `revision` as its `metadata.resourceVersion`.
     init(json: JSONValue, key: ObjectKey, revision: Int) {
@@ -23,6 +24,17 @@ final class StoredObject: Sendable {
     var uid: String { json["metadata"]?["uid"]?.string ?? "" }
     var isBeingDeleted: Bool { json["metadata"]?["deletionTimestamp"]?.string != nil }
     var object: KubeObject { KubeObject(json: json) }
+
+    /// The object as an item of a list of a built-in kind, which says the kind once for all.
+    var serializedItem: [UInt8] {
+        if let known = itemText.withLock({ $0 }) { return known }
+        var item = json
+        item["apiVersion"] = nil
+        item["kind"] = nil
+        let bytes = item.serializedBytes()
+        itemText.withLock { $0 = bytes }
+        return bytes
+    }
 
     /// The object as JSON text; written once, however many watchers and lists send it.
     var serialized: [UInt8] {

@@ -34,7 +34,10 @@ enum StrategicMerge {
             } else if change.isNull {
                 members[name] = nil
             } else {
-                members[name] = try value(change, members[name], schema.member(name), at: at)
+                let merged = try value(change, members[name], schema.member(name), at: at)
+                // A list that was emptied by directives is left out, as one that was never there.
+                let isEmptied = merged == [] && change != []
+                members[name] = isEmptied ? .none : merged
             }
         }
         for (name, order) in orders {
@@ -66,7 +69,7 @@ enum StrategicMerge {
         _ patches: [JSONValue], _ old: [JSONValue], _ key: String, _ schema: MergeSchema, at path: String
     ) throws(FieldError) -> JSONValue {
         // `[{"$patch": "replace"}, ...]` replaces the whole list.
-        if patches.contains(where: { $0["$patch"]?.string == "replace" && $0[key] == nil }) {
+        if patches.contains(where: { $0["$patch"]?.string == "replace" }) {
             return .array(patches.filter { $0["$patch"]?.string != "replace" }.map(clean))
         }
         var result = old
@@ -103,7 +106,7 @@ enum StrategicMerge {
         return result + named
     }
 
-    private static func withoutDirectives(_ members: [String: JSONValue]) -> [String: JSONValue] {
+    private static func withoutDirectives(_ members: JSONObject) -> JSONObject {
         members.filter { !$0.key.hasPrefix("$") }.mapValues(clean)
     }
 

@@ -9,6 +9,8 @@ struct Validation {
     static func check(_ object: JSONValue, old: JSONValue?, _ type: ResourceType) -> [FieldError] {
         var validation = Validation()
         validation.metadata(object, type)
+        validation.owners(object[path: "metadata", "ownerReferences"])
+        if let old { validation.finalizers(object, old: old) }
         let spec = object["spec"] ?? [:]
         switch type.qualifiedName {
         case "pods":
@@ -19,7 +21,23 @@ struct Validation {
         case "services": validation.service(spec, old: old?["spec"])
         case "jobs.batch":
             validation.podSpec(spec[path: "template", "spec"] ?? [:], at: "spec.template.spec")
-        case "secrets": validation.base64(object["data"], at: "data")
+        case "configmaps":
+            for field in ["data", "binaryData"] { validation.dataKeys(object[field], at: field) }
+        case "secrets":
+            validation.dataKeys(object["data"], at: "data")
+            validation.base64(object["data"], at: "data")
+        case "leases.coordination.k8s.io":
+            for field in ["leaseDurationSeconds", "leaseTransitions"] {
+                let least = field == "leaseDurationSeconds" ? 1 : 0
+                if let number = spec[field]?.int, number < least {
+                    validation.invalid(
+                        "spec.\(field)", .int(number), "must be greater than \(least == 1 ? "" : "or equal to ")0")
+                }
+            }
+        case "rolebindings.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io":
+            if let old, old["roleRef"] != object["roleRef"] {
+                validation.invalid("roleRef", object["roleRef"], "cannot change roleRef")
+            }
         case "customresourcedefinitions.apiextensions.k8s.io": validation.definition(object)
         case "mutatingwebhookconfigurations.admissionregistration.k8s.io",
             "validatingwebhookconfigurations.admissionregistration.k8s.io":
@@ -62,6 +80,34 @@ struct Validation {
         for finalizer in object[path: "metadata", "finalizers"]?.array?.compactMap(\.string) ?? []
         where !NameRules.isQualifiedName(finalizer) {
             invalid("metadata.finalizers", .string(finalizer), NameRules.qualifiedNameMessage)
+        }
+    }
+
+    private mutating func owners(_ references: JSONValue?) {
+        let at = "metadata.ownerReferences"
+        for reference in references?.array ?? [] {
+            for name in ["apiVersion", "kind", "name", "uid"] where (reference[name]?.string ?? "").isEmpty {
+                invalid("\(at).\(name)", reference[name] ?? "", "must not be empty")
+            }
+        }
+        let controllers = (references?.array ?? []).filter { $0["controller"] == true }
+        if controllers.count > 1 {
+            invalid(at, references, "Only one reference can have Controller set to true")
+        }
+    }
+
+    /// An object that is being deleted may lose finalizers, not gain them.
+    private mutating func finalizers(_ object: JSONValue, old: JSONValue) {
+        guard old[path: "metadata", "deletionTimestamp"]?.string != nil else { return }
+        func names(_ object: JSONValue) -> Set<String> {
+            Set(object[path: "metadata", "finalizers"]?.array?.compactMap(\.string) ?? [])
+        }
+        let added = names(object).subtracting(names(old)).sorted()
+        if !added.isEmpty {
+            fail(
+                "metadata.finalizers",
+                "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers \(added)"
+            )
         }
     }
 
@@ -195,6 +241,14 @@ struct Validation {
         }
     }
 
+    private mutating func dataKeys(_ data: JSONValue?, at path: String) {
+        for (key, _) in data?.object ?? [:] where !NameRules.isDataKey(key) {
+            invalid(
+                "\(path)[\(key)]", .string(key),
+                "a valid config key must consist of alphanumeric characters, '-', '_' or '.'")
+        }
+    }
+
     private mutating func base64(_ data: JSONValue?, at path: String) {
         for (key, value) in data?.object ?? [:] where value.string.flatMap(Base64.decode) == nil {
             fail("\(path)[\(key)]", "Invalid value: the value is not base64; plain text belongs in stringData")
@@ -232,6 +286,12 @@ struct Validation {
         }
     }
 
+    private mutating func choice(_ value: JSONValue?, of allowed: [String], at path: String) {
+        guard let value, !allowed.contains(value.string ?? "") else { return }
+        let list = allowed.map { "\"\($0)\"" }.joined(separator: ", ")
+        fail(path, "Unsupported value: \(value.serialized()): supported values: \(list)")
+    }
+
     private mutating func webhooks(_ object: JSONValue) {
         for (index, hook) in (object["webhooks"]?.array ?? []).enumerated() {
             let at = "webhooks[\(index)]"
@@ -243,6 +303,11 @@ struct Validation {
                     "\(at).sideEffects",
                     "Unsupported value: \((hook["sideEffects"] ?? .null).serialized()): supported values: \"None\", \"NoneOnDryRun\""
                 )
+            }
+            choice(hook["failurePolicy"], of: ["Fail", "Ignore"], at: "\(at).failurePolicy")
+            choice(hook["matchPolicy"], of: ["Equivalent", "Exact"], at: "\(at).matchPolicy")
+            if let seconds = hook["timeoutSeconds"]?.int, !(1...30).contains(seconds) {
+                invalid("\(at).timeoutSeconds", .int(seconds), "the timeout value must be between 1 and 30 seconds")
             }
             if !(hook["admissionReviewVersions"]?.array ?? []).contains("v1") {
                 invalid("\(at).admissionReviewVersions", hook["admissionReviewVersions"], "must include v1")

@@ -35,6 +35,9 @@ struct WatchFilter: Sendable {
     var labels: LabelSelector?
     var fields: FieldSelector?
 
+    /// Whether it looks at what objects contain.
+    var isSelective: Bool { labels != nil || fields != nil }
+
     func matches(_ object: StoredObject) -> Bool {
         if let namespace, !namespace.isEmpty, object.key.namespace != namespace { return false }
         if let labels, !labels.matches(object.labels) { return false }
@@ -63,7 +66,14 @@ struct Watcher: Sendable {
         case (false, false): true
         case (false, true): send(StoreEvent(kind: .added, object: change.object))
         case (true, true): send(StoreEvent(kind: .modified, object: change.object))
-        case (true, false): send(StoreEvent(kind: .deleted, object: change.object))
+        // As the watcher knew it, at the revision of the change.
+        case (true, false):
+            send(
+                StoreEvent(
+                    kind: .deleted,
+                    object: change.before.map {
+                        StoredObject(json: $0.json, key: $0.key, revision: change.object.revision)
+                    } ?? change.object))
         }
     }
 }
@@ -73,10 +83,13 @@ struct WatchHub: Sendable {
     let historyLimit: Int
     var watchers: [Int: Watcher] = [:]
     /// The newest revision that is no longer in the history; 0 while everything is.
-    private(set) var forgotten = 0
+    private(set) var forgotten: Int
     private var history: [Change] = []
 
-    init(historyLimit: Int) { self.historyLimit = historyLimit }
+    init(historyLimit: Int, forgotten: Int = 0) {
+        self.historyLimit = historyLimit
+        self.forgotten = forgotten
+    }
 
     /// Records a change and tells the watchers.
     /// - Returns: watchers whose mailbox is full; they are taken off and must be ended outside the lock.
@@ -85,7 +98,7 @@ struct WatchHub: Sendable {
         // Cut in chunks, so that the cost of moving the rest is spread over many changes.
         if history.count >= historyLimit * 2 {
             let cut = history.count - historyLimit
-            forgotten = history[cut - 1].object.revision
+            forgotten = max(forgotten, history[cut - 1].object.revision)
             history.removeFirst(cut)
         }
         var lagging: [Watcher] = []
@@ -96,21 +109,25 @@ struct WatchHub: Sendable {
         return lagging
     }
 
-    /// Forgets the history, as after a compaction of etcd. Open watches go on.
-    mutating func compact(at revision: Int) {
-        forgotten = revision
-        history = []
+    /// Forgets the history up to a revision, as after a compaction of etcd. Open watches go on.
+    mutating func forget(upTo revision: Int) {
+        history.removeFirst(index(after: revision))
+        forgotten = max(forgotten, revision)
     }
 
     /// The changes after a revision, oldest first; nil when some of them are forgotten.
     func changes(after revision: Int) -> ArraySlice<Change>? {
-        guard revision >= forgotten else { return nil }
+        revision >= forgotten ? history[index(after: revision)...] : nil
+    }
+
+    /// Where the changes after a revision begin.
+    private func index(after revision: Int) -> Int {
         var low = 0
         var high = history.count
         while low < high {
             let middle = (low + high) / 2
             if history[middle].object.revision <= revision { low = middle + 1 } else { high = middle }
         }
-        return history[low...]
+        return low
     }
 }

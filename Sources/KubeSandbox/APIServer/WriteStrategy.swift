@@ -26,6 +26,7 @@ struct WriteStrategy: Sendable {
             metadata["uid"] = .string(uid)
             metadata["creationTimestamp"] = .string(now)
             metadata["generation"] = type.hasGeneration ? 1 : .none
+            Self.dropEmpty(&metadata)
         }
         // Nodes register with their status; of everything else it is observed, later.
         if type.hasStatus, type.qualifiedName != "nodes" { object["status"] = nil }
@@ -36,7 +37,8 @@ struct WriteStrategy: Sendable {
     /// Fills in what is not set. Idempotent; also run on what webhooks changed.
     func complete(_ object: inout JSONValue, isNew: Bool) {
         if let custom = type.custom {
-            object = custom.schema.withDefaults(object)
+            // What webhooks add is pruned like what clients send.
+            object = custom.schema.withDefaults(custom.schema.prune(object).object)
             return
         }
         Defaulting.apply(to: &object, type)
@@ -69,16 +71,20 @@ struct WriteStrategy: Sendable {
                     "deletionGracePeriodSeconds", "generation", "resourceVersion",
                 ] { metadata[name] = old["metadata"]?[name] }
                 for name in ["selfLink", "managedFields"] { metadata[name] = nil }
-                for name in ["labels", "annotations", "finalizers", "ownerReferences"]
-                where metadata[name]?.isNull ?? false {
-                    metadata[name] = nil
-                }
+                Self.dropEmpty(&metadata)
             }
             if type.hasStatus { object["status"] = old["status"] }
             if type.collection == "services" { keepAddress(&object, old) }
         }
         if type.custom != nil || subresource == nil { complete(&object, isNew: false) }
         return object
+    }
+
+    /// Empty lists and maps of metadata are as if they were not there.
+    private static func dropEmpty(_ metadata: inout JSONValue) {
+        for name in ["labels", "annotations", "finalizers", "ownerReferences"] {
+            if let value = metadata[name], value.isNull || value == [:] || value == [] { metadata[name] = nil }
+        }
     }
 
     /// Clients that replace a Service need not repeat the address that it was given.
@@ -92,16 +98,20 @@ struct WriteStrategy: Sendable {
         }
     }
 
-    /// Raises the generation when something other than metadata and status differs.
+    /// Raises the generation when something other than metadata and an observed status differs.
     func withGeneration(_ object: JSONValue, old: JSONValue) -> JSONValue {
-        guard type.hasGeneration, Self.intent(object) != Self.intent(old) else { return object }
+        guard type.hasGeneration, intent(object) != intent(old) else { return object }
         var object = object
         object.change("metadata") { $0["generation"] = .int((old[path: "metadata", "generation"]?.int ?? 0) + 1) }
         return object
     }
 
-    private static func intent(_ object: JSONValue) -> [String: JSONValue] {
-        (object.object ?? [:]).filter { !["metadata", "status", "apiVersion", "kind"].contains($0.key) }
+    private func intent(_ object: JSONValue) -> JSONValue {
+        var intent = object
+        for name in ["metadata", "apiVersion", "kind"] { intent[name] = nil }
+        // Without a door of its own a custom resource's status is a field like any other.
+        if type.hasStatus || type.custom == nil { intent["status"] = nil }
+        return intent
     }
 
     /// Whether two versions differ in anything but the server's bookkeeping.

@@ -14,7 +14,7 @@ struct ControllerSet: Sendable {
         .namespaces, .nodes, .pods, .services, .serviceAccounts, .configMaps, .secrets, .endpoints, .endpointSlices,
         .events,
         .deployments, .replicaSets, .leases, .podDisruptionBudgets, .horizontalPodAutoscalers,
-        .customResourceDefinitions,
+        .customResourceDefinitions, .clusterRoles,
     ]
 
     func run() async {
@@ -22,7 +22,7 @@ struct ControllerSet: Sendable {
             DeploymentController(api: api, cache: cache), ReplicaSetController(api: api, cache: cache),
             EndpointSliceController(api: api, cache: cache), DisruptionController(api: api, cache: cache),
             NamespaceController(api: api, cache: cache, rootCertificate: rootCertificate),
-            Scheduler(api: api, cache: cache, nodeName: nodeName),
+            Scheduler(api: api, cache: cache, nodeName: nodeName), RoleAggregation(api: api, cache: cache),
         ]
         await withDiscardingTaskGroup { group in
             for reconciler in reconcilers {

@@ -50,11 +50,25 @@ struct NamespaceController: Reconciler {
         }
     }
 
+    /// What every cluster has, whether a controller looks at it or not.
+    private static let builtin = Set(
+        BuiltinResources.all.filter { $0.isNamespaced && !$0.isVirtual && $0.collection != "events" }.map(\.gvr))
+
+    /// None of a kind whose definition has gone.
+    private func objects(_ resource: GroupVersionResource, _ namespace: String) async throws(APIError) -> [KubeObject] {
+        do {
+            return try await api.list(resource, namespace: namespace).items
+        } catch {
+            if error.isNotFound { return [] }
+            throw error
+        }
+    }
+
     /// Deletes what is inside; when nothing is left, the namespace's own finalizer.
     private func empty(_ namespace: KubeObject) async throws -> Duration? {
         var remaining = 0
-        for resource in cache.resources where resource.isNamespaced && resource != .events {
-            for object in try await api.list(resource, namespace: namespace.name).items {
+        for resource in Self.builtin.union(cache.resources) where resource.isNamespaced && resource != .events {
+            for object in try await objects(resource, namespace.name) {
                 remaining += 1
                 if !object.isBeingDeleted {
                     try await api.delete(resource, namespace: namespace.name, name: object.name, uid: object.uid)

@@ -1,7 +1,7 @@
 import FoundationEssentials
 import KubeCore
 
-/// Binds every pod that has no node to the sandbox's only one.
+/// Binds every pod that has no node, and asks for no scheduler of another name, to the sandbox's only one.
 struct Scheduler: Reconciler {
     let api: any ClusterAPI
     let cache: ClusterCache
@@ -11,7 +11,9 @@ struct Scheduler: Reconciler {
     let watches: [GroupVersionResource] = [.pods]
 
     func keys(for change: ClusterCache.Change) -> [ObjectKey] {
-        guard let pod = change.new, pod.nodeName == nil, !pod.isBeingDeleted else { return [] }
+        guard let pod = change.new, pod.nodeName == nil, !pod.isBeingDeleted,
+            pod.spec["schedulerName"]?.string ?? "default-scheduler" == "default-scheduler"
+        else { return [] }
         return [pod.key]
     }
 
