@@ -36,11 +36,14 @@ package struct DecisionRecord: SchemaDescribed {
     package var action: String
     /// What would have changed the decision.
     package var wouldChange: String?
+    /// The decision in full sentences, for people: what was looked at, what it showed, what follows.
+    package var explanation: String?
 
     package init(
         at: Timestamp, subject: String, metric: String, query: String? = nil, n: Samples? = nil,
         estimate: Double? = nil,
-        bound: Double? = nil, rule: String, verdict: Verdict, action: String, wouldChange: String? = nil
+        bound: Double? = nil, rule: String, verdict: Verdict, action: String, wouldChange: String? = nil,
+        explanation: String? = nil
     ) {
         self.at = at
         self.subject = subject
@@ -53,6 +56,7 @@ package struct DecisionRecord: SchemaDescribed {
         self.verdict = verdict
         self.action = action
         self.wouldChange = wouldChange
+        self.explanation = explanation
     }
 
     /// How many records a status keeps, newest last.

@@ -4,12 +4,15 @@ package import KubeCore
 package import MeshIdentity
 import MeshPlan
 
-/// Keeps the mesh's certificate authority in a Secret, so that all replicas sign with one key, and its root where pods
-/// find it.
+/// Keeps the mesh's certificate authority in a Secret, so that all replicas sign with one key, and its roots where pods
+/// find them.
+///
+/// Every replica runs one. They agree through the Secret's resource version: whoever writes second reads again and
+/// takes what the first one wrote.
 package struct AuthorityKeeper: Sendable {
     package static let secretName = "heddle-ca"
-    private static let certificateKey = "tls.crt"
-    private static let privateKeyKey = "tls.key"
+    /// A pass reads and perhaps writes; another replica can come between as often as there are replicas.
+    private static let passes = 8
 
     let api: any ClusterAPI
     let namespace: String
@@ -19,68 +22,65 @@ package struct AuthorityKeeper: Sendable {
         self.namespace = namespace
     }
 
-    /// The authority of the Secret; makes both when there is none. Of replicas that start at once, the first to create the
-    /// Secret decides.
+    /// The authority of the Secret at a replica's start; makes both when there is none, and a new authority when the
+    /// Secret is damaged or has lapsed.
     package func load(trustDomain: String, now: Date) async throws -> CertificateAuthority {
-        for _ in 0..<5 {
-            if let secret = try await api.find(.secrets, namespace: namespace, name: Self.secretName) {
-                return try read(secret, trustDomain: trustDomain, now: now)
-            }
-            let authority = try CertificateAuthority.selfSigned(trustDomain: trustDomain, now: now)
-            var secret = KubeObject(.secrets, namespace: namespace, name: Self.secretName)
-            secret.json["type"] = "kubernetes.io/tls"
-            secret.json["data"] = [
-                Self.certificateKey: .string(Base64.encode(try authority.certificatePEM)),
-                Self.privateKeyKey: .string(Base64.encode(authority.privateKeyPEM)),
-            ]
-            if try await isFirst(secret) { return authority }
-        }
-        throw APIError(
-            code: 0, reason: "Unknown", message: "the Secret \(namespace)/\(Self.secretName) appears and vanishes")
+        try await refresh(AuthorityPlan(trustDomain: trustDomain), known: nil, now: now).state.authority
     }
 
-    /// Creates the Secret; false when another replica was first.
-    private func isFirst(_ secret: KubeObject) async throws -> Bool {
+    /// Looks at the Secret, and mends it or moves a rotation on where that is due.
+    ///
+    /// - Parameter known: What this replica held before; nil at its start.
+    /// - Returns: The state, and why the Secret was written, if it was.
+    /// - Throws: `FieldError` when a Secret that Heddle may not write holds no usable authority and none is known;
+    ///   `APIError` when the API server refuses.
+    package func refresh(
+        _ plan: AuthorityPlan, known: AuthorityState?, now: Date
+    ) async throws -> (state: AuthorityState, written: String?) {
+        for _ in 0..<Self.passes {
+            let found = try await api.find(.secrets, namespace: namespace, name: Self.secretName)
+            let outcome: AuthorityPlan.Outcome
+            do throws(IdentityError) {
+                outcome = try plan.decide(found.map(AuthoritySecret.init), known: known, now: now)
+            } catch {
+                throw FieldError(
+                    path: "data",
+                    message:
+                        "Secret \(namespace)/\(Self.secretName) holds no usable authority: \(error.message). It is "
+                        + "not Heddle's to write: put a valid CA certificate and its EC P-256 key there, or delete it")
+            }
+            guard let write = outcome.write else { return (outcome.state, nil) }
+            let base = found ?? KubeObject(.secrets, namespace: namespace, name: Self.secretName)
+            if try await isFirst(write.written(into: base), isNew: found == nil) {
+                return (outcome.state, outcome.reason)
+            }
+        }
+        throw APIError(
+            code: 0, reason: "Unknown", message: "the Secret \(namespace)/\(Self.secretName) changes all the time")
+    }
+
+    /// Writes the Secret; false when another replica, or a person, was first.
+    private func isFirst(_ secret: KubeObject, isNew: Bool) async throws -> Bool {
         do {
-            _ = try await api.create(.secrets, secret)
+            _ = isNew ? try await api.create(.secrets, secret) : try await api.update(.secrets, secret)
             return true
         } catch {
-            if error.isAlreadyExists { return false }
+            if error.isAlreadyExists || error.isConflict || error.isNotFound { return false }
             throw error
         }
     }
 
     /// Puts the root certificates into a namespace, where the sidecars' agents read them.
     package func publishRoot(of authority: CertificateAuthority, in namespace: String) async throws {
-        let pem = try authority.trustBundle.pem
+        try await publish(try authority.trustBundle.pem, in: namespace)
+    }
+
+    /// Puts root certificates, in PEM, into a namespace, where the sidecars' agents read them.
+    package func publish(_ pem: String, in namespace: String) async throws {
         let current = try await api.find(.configMaps, namespace: namespace, name: SidecarInjector.rootConfigMap)
         if current?.json[path: "data", "root.pem"]?.string == pem { return }
         var map = KubeObject(.configMaps, namespace: namespace, name: SidecarInjector.rootConfigMap)
         map.json["data"] = ["root.pem": .string(pem)]
         try await api.apply(.configMaps, map, fieldManager: HeddleFieldManager.mesh, force: true)
-    }
-
-    private func read(_ secret: KubeObject, trustDomain: String, now: Date) throws -> CertificateAuthority {
-        let certificate = try text(Self.certificateKey, of: secret)
-        let key = try text(Self.privateKeyKey, of: secret)
-        do throws(IdentityError) {
-            return try CertificateAuthority(
-                trustDomain: trustDomain, certificatePEM: certificate, privateKeyPEM: key, now: now)
-        } catch {
-            throw FieldError(
-                path: "data",
-                message:
-                    "Secret \(secret.key) holds no usable authority: \(error.message). Put a valid certificate and key "
-                    + "there, or delete the Secret to have a new authority made")
-        }
-    }
-
-    private func text(_ key: String, of secret: KubeObject) throws -> String {
-        guard let text = secret.json["data"]?[key]?.string.flatMap(Base64.decodeText) else {
-            throw FieldError(
-                path: "data[\(key)]",
-                message: "Secret \(secret.key) has no such text; delete the Secret to have a new authority made")
-        }
-        return text
     }
 }

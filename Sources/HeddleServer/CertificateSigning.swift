@@ -14,20 +14,25 @@ package struct CertificateSigning: Sendable {
 
     let api: any ClusterAPI
     let authority: @Sendable () -> CertificateAuthority
+    let roots: @Sendable () -> String?
     let issued: IssuedCertificates
     let lifetime: @Sendable () -> Duration?
     let now: @Sendable () -> Date
 
     /// - Parameters:
+    ///   - roots: What the caller is to trust, in PEM: more than the authority's own root while that is being replaced;
+    ///     nil for that one alone.
     ///   - issued: is told of every certificate that is signed for a pod.
     ///   - lifetime: the longest life of a certificate, whatever the request asks for; nil: the authority's own bounds.
     package init(
         api: any ClusterAPI, authority: @escaping @Sendable () -> CertificateAuthority,
+        roots: @escaping @Sendable () -> String? = { nil },
         issued: IssuedCertificates = IssuedCertificates(), lifetime: @escaping @Sendable () -> Duration? = { nil },
         now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.api = api
         self.authority = authority
+        self.roots = roots
         self.issued = issued
         self.lifetime = lifetime
         self.now = now
@@ -52,7 +57,7 @@ package struct CertificateSigning: Sendable {
             let wish = body["ttlSeconds"]?.int.map { Duration.seconds($0) }
             let ttl = [wish, lifetime()].compactMap { $0 }.min()
             let certificate = try authority.sign(csrPEM: csr, identity: identity, ttl: ttl, now: now())
-            let bundle = try authority.trustBundle.pem
+            let bundle = if let roots = roots() { roots } else { try authority.trustBundle.pem }
             issued.note(pod, notAfter: certificate.notAfter, now: now())
             return [
                 "certificateChain": .string(certificate.chainPEM), "trustBundle": .string(bundle),

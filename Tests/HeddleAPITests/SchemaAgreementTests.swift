@@ -67,22 +67,41 @@ import Testing
         #expect(CanaryAnalysis().interval.seconds == 5)
     }
 
-    @Test func `every property has a description that is a sentence`() {
+    @Test func `every published field has a description, and every number, duration, quantity and time a unit`() {
         for definition in CustomResourceDefinition.heddle + CustomResourceDefinition.istio {
             for root in [definition.spec, definition.status] {
-                for bad in undescribed(root, at: definition.resource.kind) { Issue.record("\(bad)") }
+                for bad in undescribed(root.openAPI, at: definition.resource.kind) { Issue.record("\(bad)") }
             }
         }
+        let bare = Schema(.integer, "Pods that run.").openAPI
+        #expect(undescribed(bare, at: "x") == ["x has no unit"], "the check can fail")
     }
 
-    private func undescribed(_ schema: Schema, at path: String) -> [String] {
-        var found = schema.description.hasSuffix(".") && schema.description.count > 3 ? [] : [path]
-        switch schema.shape {
-        case .object(let properties):
-            for property in properties { found += undescribed(property.schema, at: "\(path).\(property.name)") }
-        case .map(let inner), .array(let inner, _): found += undescribed(inner, at: "\(path)[]")
-        default: break
-        }
+    /// Reads what is published: whatever way a field came about, `kubectl explain` shows no less.
+    private func undescribed(_ schema: JSONValue, at path: String) -> [String] {
+        let description = schema["description"]?.string ?? ""
+        var found = description.hasSuffix(".") && description.count > 4 ? [] : ["\(path) has no description"]
+        let type = schema["type"]?.string
+        let isMeasured =
+            type == "integer" || type == "number" || schema["format"] != nil
+            || [Pattern.duration.expression, Pattern.quantity.expression].contains(schema["pattern"]?.string)
+        let units = Schema.Unit.allCases.map { "Unit: \($0.rawValue)." }
+        if isMeasured, !units.contains(where: description.hasSuffix) { found.append("\(path) has no unit") }
+        for (name, child) in schema["properties"]?.object ?? [:] { found += undescribed(child, at: "\(path).\(name)") }
+        if let items = schema["items"] { found += undescribed(items, at: "\(path)[]") }
+        if let values = schema["additionalProperties"] { found += undescribed(values, at: "\(path)[*]") }
         return found
+    }
+
+    @Test func `every published list says how server-side apply merges it`() {
+        func lists(_ schema: JSONValue) -> [JSONValue] {
+            let inner =
+                [schema["items"], schema["additionalProperties"]].compactMap { $0 }
+                + (schema["properties"]?.object ?? [:]).map { $0.value }
+            return (schema["type"] == "array" ? [schema] : []) + inner.flatMap(lists)
+        }
+        let all = CustomResourceDefinition.heddle.flatMap { lists($0.spec.openAPI) + lists($0.status.openAPI) }
+        #expect(all.count > 15)
+        for list in all { #expect(list["x-kubernetes-list-type"] != nil) }
     }
 }

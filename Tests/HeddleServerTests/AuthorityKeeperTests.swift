@@ -37,27 +37,6 @@ struct AuthorityKeeperTests {
         #expect(try later.certificatePEM == pems[0], "and so does one that comes later")
     }
 
-    @Test(arguments: ["no key", "no text", "no certificate", "another key"])
-    func `a broken Secret is an error that names it, and is not replaced`(how: String) async throws {
-        _ = try await load()
-        var secret = try #require(cluster.object(.secrets, namespace: "heddle-system", name: "heddle-ca"))
-        switch how {
-        case "no key": secret.json[path: "data", "tls.key"] = .none
-        case "no text": secret.json[path: "data", "tls.crt"] = "%%%"
-        case "no certificate": secret.json[path: "data", "tls.crt"] = .string(Base64.encode("hello"))
-        default:
-            let other = try CertificateAuthority.selfSigned(trustDomain: "cluster.local", now: now)
-            secret.json[path: "data", "tls.key"] = .string(Base64.encode(other.privateKeyPEM))
-        }
-        let before = cluster.seed(.secrets, secret)
-        let error = await #expect(throws: FieldError.self) { try await load() }
-        let text = error?.description ?? ""
-        #expect(text.contains("heddle-system/heddle-ca"))
-        #expect(text.contains("delete the Secret"))
-        #expect(!text.contains("PRIVATE KEY-----"))
-        #expect(cluster.object(.secrets, namespace: "heddle-system", name: "heddle-ca") == before)
-    }
-
     @Test func `the root is published where pods read it, once`() async throws {
         let authority = try await load()
         try await keeper.publishRoot(of: authority, in: "shop")

@@ -36,7 +36,8 @@ extension AdoptionSpec {
         rules: [
             .init(
                 "self.approval == 'Manual' || !has(self.approvedPhase)",
-                "approvedPhase counts only with approval: Manual; remove it or set approval")
+                "approvedPhase counts only with approval: Manual; remove it or set approval", at: ".approvedPhase",
+                reason: .forbidden)
         ])
 }
 
@@ -44,7 +45,9 @@ extension AdoptionBatch {
     package static let schema = Schema.object(
         "How many workloads change at once.",
         [
-            .field("maxWorkloads", .integer("Workloads in one batch.", minimum: 1, maximum: 100, default: 1)),
+            .field(
+                "maxWorkloads",
+                .integer("Workloads in one batch.", unit: .workloads, minimum: 1, maximum: 100, default: 1)),
             .field("pause", .duration("Time between the end of a batch and the start of the next.", default: "10s")),
             .field(
                 "workloadDeadline",
@@ -62,7 +65,7 @@ extension ObserveGates {
             .field(
                 "maxAddedLatencyP99",
                 .duration("Highest latency that the mesh may add to the 99th percentile, per hop.", default: "10ms")),
-            .field("maxProxyMemory", .quantity("Highest memory of one sidecar, in bytes.", default: "150Mi")),
+            .field("maxProxyMemory", .quantity("Highest memory of one sidecar.", unit: .bytes, default: "150Mi")),
             .field(
                 "requireTraces", .boolean("Whether traces must arrive too, and agree with the metrics.", default: false)
             ),
@@ -79,6 +82,7 @@ extension StrictGates {
                 "maxConnectionFailures",
                 .integer(
                     "Failed connections to a workload, beyond those before it became strict, that still keep the step.",
+                    unit: .connections,
                     minimum: 0, default: 0)),
             .field(
                 "minCertificateValidity", .duration("Certificates must be valid for at least this long.", default: "1h")
@@ -94,11 +98,13 @@ extension ResilienceGates {
             .field(
                 "maxErrorRatioIncrease",
                 .number(
-                    "Highest rise of the error ratio (0 to 1) over the phase's start.", minimum: 0, maximum: 1,
+                    "Highest rise of the error ratio over the phase's start.", unit: .ratio, minimum: 0, maximum: 1,
                     default: 0.01)),
             .field(
                 "retryAmplificationMax",
-                .number("Highest ratio of tries to requests.", minimum: 1, maximum: 10, default: 1.2)),
+                .number(
+                    "Highest ratio of tries to requests.", unit: .triesPerRequest, minimum: 1, maximum: 10, default: 1.2
+                )),
         ])
 }
 
@@ -114,14 +120,22 @@ extension AdoptionException {
         "A client that may go on speaking plaintext, the person who answers for it, and an end.",
         [
             .required(
-                "client", .string("A workload (name or namespace/name) or an IP address.", minLength: 1, maxLength: 317)
-            ),
+                "client",
+                .string(
+                    "A workload (name or namespace/name) or an IP address.", minLength: 1, maxLength: 317,
+                    rules: [
+                        .init(
+                            #"self.matches('^[^/\\s]+(/[^/\\s]+)?$')"#,
+                            "must be a workload's name, namespace/name or an IP address",
+                            messageExpression:
+                                #""'" + self + "' must be a workload's name, namespace/name or an IP address""#)
+                    ])),
             .field(
                 "workload",
                 .string("The workload that it may call; without it, all.", pattern: .dnsName, maxLength: 253)),
-            .field("port", .integer("The container port; without it, all.", minimum: 1, maximum: 65535)),
+            .field("port", .integer("The container port; without it, all.", unit: .port, minimum: 1, maximum: 65535)),
             .required("owner", .string("Who answers for it: a person or a team.", minLength: 1, maxLength: 253)),
             .required("reason", .string("Why it is needed.", minLength: 1, maxLength: 1024)),
-            .required("expires", .string("The last day on which it holds, in UTC.", pattern: .day, maxLength: 10)),
+            .required("expires", .day("The last day on which it holds.")),
         ])
 }

@@ -30,15 +30,18 @@ extension WorkloadStatus {
             .required("name", .string("The Deployment's name.")),
             .required("state", .choice("How far it is.", of: State.allCases)),
             .field("mtls", .choice("The mutual TLS mode that Heddle asked for.", of: MutualTLS.allCases)),
-            .field("podsMeshed", .integer("Ready pods with a sidecar.", minimum: 0).absent(0)),
-            .field("podsTotal", .integer("Pods that it should have.", minimum: 0).absent(0)),
+            .field("podsMeshed", .integer("Ready pods with a sidecar.", unit: .pods, minimum: 0).absent(0)),
+            .field("podsTotal", .integer("Pods that it should have.", unit: .pods, minimum: 0).absent(0)),
             .field("restartedAt", .time("When Heddle last restarted it.")),
             .field("strictAt", .time("When it became strict.")),
             .field(
                 "connectionFailuresBefore",
-                .integer("Failed connections before it became strict, over the same time as its soak.", minimum: 0)),
+                .integer(
+                    "Failed connections before it became strict, over the same time as its soak.", unit: .connections,
+                    minimum: 0)),
             .field("restore", .list("What undoes each change, newest last.", of: RestoreRecord.schema).absent([])),
-            .field("attempts", .integer("How often it was stepped back.", minimum: 0).absent(0)),
+            .field(
+                "attempts", .integer("How often the workload was stepped back.", unit: .times, minimum: 0).absent(0)),
             .field("message", .string("Its state in one sentence.")),
         ])
 }
@@ -65,8 +68,10 @@ extension Blocker {
             .required("gate", .choice("The gate that does not hold.", of: AdoptionGate.allCases)),
             .field("workload", .string("The workload concerned.")),
             .field("client", .string("The client concerned: namespace/name where known, else an IP address.")),
-            .field("port", .integer("The container port concerned.", minimum: 1, maximum: 65535)),
-            .field("count", .integer("Requests or connections seen within the gate's window.", minimum: 0)),
+            .field("port", .integer("The container port concerned.", unit: .port, minimum: 1, maximum: 65535)),
+            .field(
+                "count", .integer("Requests or connections seen within the gate's window.", unit: .requests, minimum: 0)
+            ),
             .required("message", .string("What is wrong and what to do.")),
             .required("since", .time("When it was first seen.")),
         ])
@@ -77,19 +82,25 @@ extension AdoptionMeasurements {
         "The last measurements.",
         [
             .field("at", .time("When they were taken.")),
-            .field("addedLatencyP50Ms", .number("Latency that the mesh adds per hop, median, in milliseconds.")),
+            .field("addedLatencyP50Ms", .number("Latency that the mesh adds per hop, median.", unit: .milliseconds)),
             .field(
-                "addedLatencyP99Ms", .number("Latency that the mesh adds per hop, 99th percentile, in milliseconds.")),
-            .field("proxyMemoryBytes", .integer("Memory of the sidecar that uses most, in bytes.", minimum: 0)),
-            .field("mutualTLSRequests", .integer("Requests over mutual TLS within the strict window.", minimum: 0)),
-            .field("plaintextRequests", .integer("Requests in plaintext within the strict window.", minimum: 0)),
-            .field("errorRatioBaseline", .number("Failed share of requests when the phase started, 0 to 1.")),
-            .field("errorRatio", .number("Failed share of requests now, 0 to 1.")),
+                "addedLatencyP99Ms",
+                .number("Latency that the mesh adds per hop, 99th percentile.", unit: .milliseconds)),
+            .field("proxyMemoryBytes", .integer("Memory of the sidecar that uses most.", unit: .bytes, minimum: 0)),
             .field(
-                "latencyP99BaselineMs", .number("99th percentile of latency when the phase started, in milliseconds.")),
-            .field("latencyP99Ms", .number("99th percentile of latency now, in milliseconds.")),
-            .field("retryAmplification", .number("Tries per request.")),
-            .field("tracesReceived", .integer("Traces that arrived within the soak.", minimum: 0)),
+                "mutualTLSRequests",
+                .integer("Requests over mutual TLS within the strict window.", unit: .requests, minimum: 0)),
+            .field(
+                "plaintextRequests",
+                .integer("Requests in plaintext within the strict window.", unit: .requests, minimum: 0)),
+            .field("errorRatioBaseline", .number("Failed share of requests when the phase started.", unit: .ratio)),
+            .field("errorRatio", .number("Failed share of requests now.", unit: .ratio)),
+            .field(
+                "latencyP99BaselineMs",
+                .number("99th percentile of latency when the phase started.", unit: .milliseconds)),
+            .field("latencyP99Ms", .number("99th percentile of latency now.", unit: .milliseconds)),
+            .field("retryAmplification", .number("Tries per request.", unit: .triesPerRequest)),
+            .field("tracesReceived", .integer("Traces that arrived within the soak.", unit: .traces, minimum: 0)),
             .field("certificateNotAfter", .time("The earliest end of a workload's certificate.")),
         ])
 }

@@ -15,7 +15,7 @@ extension CanarySpec {
                     rules: [
                         .init(
                             "self.map(step, step.weight).isSorted()",
-                            "weights may not fall from one step to the next")
+                            "weights may not fall from one step to the next; order the steps by weight")
                     ])),
             .field("canaryReplicas", CanaryReplicas.schema.defaulting(to: [:])),
             .field("analysis", CanaryAnalysis.schema.defaulting(to: [:])),
@@ -32,6 +32,15 @@ extension CanarySpec {
             .field(
                 "bake", .duration("Time after promotion during which a regression still rolls back.", default: "1m")),
             .field("paused", .boolean("Holds a run where it is: weights stay and nothing is judged.", default: false)),
+        ],
+        rules: [
+            .init(
+                "self.steps.all(step, has(step.deadline) || duration(step.duration) <= duration(self.stepDeadline))",
+                "stepDeadline ends before the duration of a step without a deadline of its own; raise it",
+                messageExpression:
+                    "'stepDeadline (' + self.stepDeadline + ') ends before the duration of a step without a deadline "
+                    + "of its own; raise it'",
+                at: ".stepDeadline")
         ])
 }
 
@@ -55,7 +64,9 @@ extension CanaryService {
         "The Service that clients call the workload by, in the same namespace.",
         [
             .required("name", .string("Its name.", pattern: .dnsLabel, minLength: 1, maxLength: 63)),
-            .required("port", .integer("The Service's port number (not the container's).", minimum: 1, maximum: 65535)),
+            .required(
+                "port",
+                .integer("The Service's port number (not the container's).", unit: .port, minimum: 1, maximum: 65535)),
         ])
 }
 
@@ -64,16 +75,28 @@ extension CanaryStep {
         "One share of traffic, held until its evidence is in.",
         [
             .required(
-                "weight", .integer("Share of requests that go to the canary, in percent.", minimum: 0, maximum: 100)),
+                "weight", .integer("Share of requests that go to the canary.", unit: .percent, minimum: 0, maximum: 100)
+            ),
             .field("duration", .duration("Shortest time at this weight.", default: "1m")),
             .field(
-                "minSamples", .integer("Fewest canary requests at this step for a verdict.", minimum: 0, default: 100)),
+                "minSamples",
+                .integer(
+                    "Fewest canary requests at this step for a verdict.", unit: .requests, minimum: 0, default: 100)),
             .field("deadline", .duration("Longest time at this weight; without it, spec.stepDeadline.")),
             .field(
                 "pause",
                 .boolean(
                     "Waits for a person's approval at the end of the step; its deadline does not run meanwhile.",
                     default: false)),
+        ],
+        rules: [
+            .init(
+                "!has(self.deadline) || duration(self.duration) <= duration(self.deadline)",
+                "the step's deadline ends before its duration; raise the deadline",
+                messageExpression:
+                    "'the deadline (' + self.deadline + ') ends before the duration (' + self.duration "
+                    + "+ '); raise the deadline'",
+                at: ".deadline")
         ])
 }
 
@@ -81,8 +104,10 @@ extension CanaryReplicas {
     package static let schema = Schema.object(
         "How many canary pods run; set at most one. Without any, as many as the weight is worth.",
         [
-            .field("count", .integer("A fixed number of pods.", minimum: 1, maximum: 10000)),
-            .field("percent", .integer("Percent of the stable pods, rounded up.", minimum: 1, maximum: 100)),
+            .field("count", .integer("A fixed number of pods.", unit: .pods, minimum: 1, maximum: 10000)),
+            .field(
+                "percent",
+                .integer("Share of the number of stable pods, rounded up.", unit: .percent, minimum: 1, maximum: 100)),
             .field(
                 "matchWeight", .boolean("As many pods as the step's weight is worth of the stable pods, rounded up.")),
         ],
@@ -97,16 +122,26 @@ extension CanaryAnalysis {
     package static let schema = Schema.object(
         "How a run is judged.",
         [
-            .field("interval", .duration("Time between two looks at the metrics; at least 1s.", default: "5s")),
+            .field(
+                "interval",
+                .duration(
+                    "Time between two looks at the metrics; at least 1s.", default: "5s",
+                    rules: [
+                        .init(
+                            "duration(self) >= duration('1s')", "is too short; write at least 1s",
+                            messageExpression: "self + ' is too short; write at least 1s'")
+                    ])),
             .field(
                 "alpha",
                 .number(
-                    "Highest chance (0 to 1) that an equally good version is ever rejected, over all metrics and looks.",
+                    "Highest chance that an equally good version is ever rejected, over all metrics and looks.",
+                    unit: .probability,
                     minimum: 0.0001, maximum: 0.2, default: 0.01)),
             .field(
                 "tolerance",
                 .number(
-                    "Odds of failure, as a multiple of the stable version's, that are still accepted.", minimum: 1,
+                    "Odds of failure, as a multiple of the stable version's, that are still accepted.",
+                    unit: .oddsRatio, minimum: 1,
                     maximum: 10, default: 1)),
             .field(
                 "advanceOn",
@@ -121,7 +156,12 @@ extension CanaryAnalysis {
             .field(
                 "metrics",
                 .list(
-                    "What is measured.", of: CanaryMetric.schema, type: .map(keys: ["name"]), minItems: 1, maxItems: 16
+                    "What is measured.", of: CanaryMetric.schema, type: .map(keys: ["name"]), minItems: 1, maxItems: 16,
+                    rules: [
+                        .init(
+                            "self.exists(metric, !has(metric.critical) || metric.critical)",
+                            "no metric is critical, so nothing could fail a run; set critical: true on one")
+                    ]
                 ).defaulting(to: [["name": "success-ratio", "kind": "SuccessRatio"]])),
         ])
 }
@@ -146,7 +186,7 @@ extension CanaryMetric {
                 "query",
                 .string(
                     "Query: PromQL that yields one number, with the variables of a MetricTemplate.", minLength: 1,
-                    maxLength: 4096)),
+                    maxLength: 4096, rules: [MetricTemplateSpec.variablesRule])),
             .field("templateRef", TemplateRef.schema),
             .field(
                 "critical", .boolean("Whether the metric can fail a run; otherwise it is only recorded.", default: true)
@@ -160,24 +200,39 @@ extension CanaryMetric {
         rules: [
             .init(
                 "self.kind != 'Latency' || has(self.latencyBound)",
-                "a Latency metric needs latencyBound, for example 250ms"),
+                "a Latency metric needs it; write e.g. 250ms", at: ".latencyBound", reason: .required),
             .init(
                 "self.kind != 'Query' || has(self.query) != has(self.templateRef)",
-                "a Query metric needs either query or templateRef"),
+                "a Query metric needs either query or templateRef", at: ".query", reason: .required),
             .init(
                 "self.kind != 'Query' || has(self.thresholdRange)",
-                "a Query metric needs thresholdRange with min or max"),
+                "a Query metric needs min or max", at: ".thresholdRange", reason: .required),
             .init(
                 "self.kind == 'Query' || (!has(self.query) && !has(self.templateRef))",
-                "query and templateRef belong to a metric of kind Query"),
+                "query and templateRef belong to kind Query; remove them or change the kind", at: ".query",
+                reason: .forbidden),
+            .init(
+                "self.kind == 'Query' || !has(self.thresholdRange) || ("
+                    + ["min", "max"].map {
+                        "(!has(self.thresholdRange.\($0)) || "
+                            + "(self.thresholdRange.\($0) >= 0.0 && self.thresholdRange.\($0) <= 1.0))"
+                    }.joined(separator: " && ") + ")",
+                "is a ratio from 0 to 1; write 0.99 for 99 %", at: ".thresholdRange"),
         ])
 }
 
 extension ThresholdRange {
     package static let schema = Schema.object(
         "Inclusive absolute bounds: a ratio from 0 to 1, or the query's unit.",
-        [.field("min", .number("Lowest accepted value.")), .field("max", .number("Highest accepted value."))],
-        rules: [.init("has(self.min) || has(self.max)", "set min or max")])
+        [
+            .field("min", .number("Lowest accepted value.", unit: .metric)),
+            .field("max", .number("Highest accepted value.", unit: .metric)),
+        ],
+        rules: [
+            .init("has(self.min) || has(self.max)", "set min or max", reason: .required),
+            .init(
+                "!has(self.min) || !has(self.max) || self.min <= self.max", "is above max; exchange them", at: ".min"),
+        ])
 }
 
 extension TemplateRef {

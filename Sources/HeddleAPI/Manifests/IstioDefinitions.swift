@@ -56,7 +56,7 @@ extension CustomResourceDefinition {
         [
             .field("host", .string("A Service's name or DNS name.")),
             .field("subset", .string("A subset of the host's DestinationRule.")),
-            .field("port", .open("The Service's port.", [.field("number", .integer("Its number."))])),
+            .field("port", .open("The Service's port.", [.field("number", .integer("Its number.", unit: .port))])),
         ])
 
     private static let virtualService = Schema.open(
@@ -84,7 +84,9 @@ extension CustomResourceDefinition {
                                             .field("destination", destination),
                                             .field(
                                                 "weight",
-                                                .integer("Share of requests, relative to the others.", minimum: 0)),
+                                                .integer(
+                                                    "Share of requests, relative to the others.", unit: .weight,
+                                                    minimum: 0)),
                                         ]))),
                             .field("timeout", .string("For the whole request.")),
                             .field(
@@ -92,7 +94,8 @@ extension CustomResourceDefinition {
                                 .open(
                                     "Tries after the first.",
                                     [
-                                        .field("attempts", .integer("Tries after the first.", minimum: 0)),
+                                        .field(
+                                            "attempts", .integer("Tries after the first.", unit: .tries, minimum: 0)),
                                         .field("perTryTimeout", .string("For one try.")),
                                         .field("retryOn", .string("Conditions, separated by commas.")),
                                     ])),
@@ -160,7 +163,7 @@ extension CustomResourceDefinition {
                         [
                             .field(
                                 "randomSamplingPercentage",
-                                .number("Share of requests that are traced, in percent.", minimum: 0, maximum: 100))
+                                .number("Share of requests that are traced.", unit: .percent, minimum: 0, maximum: 100))
                         ]))),
             .field("metrics", .list("Metrics.", of: .open("Metrics of some traffic."))),
             .field("accessLogging", .list("Access logs.", of: .open("Access logs of some traffic."))),

@@ -40,7 +40,9 @@ extension MeshSpec {
                 ).defaulting(to: [])),
         ],
         rules: [
-            .init("self.provider == 'Istio' || !has(self.revision)", "revision counts only with provider: Istio")
+            .init(
+                "self.provider == 'Istio' || !has(self.revision)", "counts only with provider: Istio; remove it",
+                at: ".revision", reason: .forbidden)
         ])
 }
 
@@ -62,7 +64,7 @@ extension TracingBackend {
             .field("path", .string("Path that spans are posted to; without it, the protocol's own.", maxLength: 1024)),
             .field(
                 "samplingPercent",
-                .number("Share of requests that are traced, in percent.", minimum: 0, maximum: 100, default: 1)),
+                .number("Share of requests that are traced.", unit: .percent, minimum: 0, maximum: 100, default: 1)),
         ])
 }
 
@@ -77,19 +79,20 @@ extension ProxySettings {
             .field("resources", ProxyResources.schema.defaulting(to: [:])),
             .field(
                 "concurrency",
-                .integer("Worker threads; 0: one a core of the CPU limit.", minimum: 0, maximum: 64, default: 2)),
+                .integer(
+                    "Worker threads; 0: one a core of the CPU limit.", unit: .threads, minimum: 0, maximum: 64,
+                    default: 2)),
             .field("drainDuration", .duration("Time that open requests get when a pod ends.", default: "5s")),
             .field(
                 "certificateLifetime",
                 .duration(
                     "Longest life of a workload's certificate, 1m to 24h; sidecars renew it after half of it at the "
-                        + "earliest. A change counts from each sidecar's next renewal.", default: "24h")),
-        ],
-        rules: [
-            .init(
-                "!has(self.certificateLifetime) || (duration(self.certificateLifetime) >= duration('1m') && "
-                    + "duration(self.certificateLifetime) <= duration('24h'))",
-                "certificateLifetime is from 1m to 24h")
+                        + "earliest. A change counts from each sidecar's next renewal.", default: "24h",
+                    rules: [
+                        .init(
+                            "duration(self) >= duration('1m') && duration(self) <= duration('24h')",
+                            "must be from 1m to 24h", messageExpression: "self + ' must be from 1m to 24h'")
+                    ])),
         ])
 }
 
@@ -103,15 +106,25 @@ extension ProxyResources {
             .field(
                 "limits",
                 ResourceAmounts.schema.described("What is allowed at most.").defaulting(to: ["memory": "256Mi"])),
-        ])
+        ],
+        rules: ["cpu", "memory"].map { name in
+            .init(
+                "!has(self.requests) || !has(self.limits) || !has(self.requests.\(name)) || !has(self.limits.\(name)) "
+                    + "|| quantity(self.requests.\(name)).compareTo(quantity(self.limits.\(name))) <= 0",
+                "requests.\(name) is more than limits.\(name); lower it or raise the limit",
+                messageExpression:
+                    "self.requests.\(name) + ' is more than the limit of ' + self.limits.\(name) "
+                    + "+ '; lower it or raise the limit'",
+                at: ".requests.\(name)")
+        })
 }
 
 extension ResourceAmounts {
     package static let schema = Schema.object(
         "CPU and memory.",
         [
-            .field("cpu", .quantity("In cores.")),
-            .field("memory", .quantity("In bytes.")),
+            .field("cpu", .quantity("CPU time.", unit: .cores)),
+            .field("memory", .quantity("Memory.", unit: .bytes)),
         ])
 }
 
@@ -130,8 +143,13 @@ extension MeshStatus.Proxies {
     package static let schema = Schema.object(
         "The native mesh's sidecars.",
         [
-            .field("connected", .integer("Sidecars with an open configuration stream.", minimum: 0).absent(0)),
-            .field("synced", .integer("Sidecars that acknowledged their newest configuration.", minimum: 0).absent(0)),
+            .field(
+                "connected",
+                .integer("Sidecars with an open configuration stream.", unit: .sidecars, minimum: 0).absent(0)),
+            .field(
+                "synced",
+                .integer("Sidecars that acknowledged their newest configuration.", unit: .sidecars, minimum: 0).absent(
+                    0)),
         ])
 }
 

@@ -9,8 +9,15 @@ extension MetricTemplateSpec {
                 "query",
                 .string(
                     "PromQL that yields one number. Variables: \(Variable.allCases.map { "{{ \($0.rawValue) }}" }.joined(separator: ", ")).",
-                    minLength: 1, maxLength: 4096)),
+                    minLength: 1, maxLength: 4096, rules: [variablesRule])),
         ])
+
+    /// Every `{{` opens one of the variables.
+    static let variablesRule = Schema.Rule(
+        #"self.matches('^([^{]|[{][^{]|[{][{] *("# + Variable.allCases.map(\.rawValue).joined(separator: "|")
+            + #") *[}][}])*$')"#,
+        "has an unknown variable or a '{{' without '}}'; there are "
+            + Variable.allCases.map { "{{ \($0.rawValue) }}" }.joined(separator: ", "))
 }
 
 extension MetricTemplateStatus {

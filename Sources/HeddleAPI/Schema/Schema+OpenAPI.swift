@@ -3,7 +3,7 @@ package import KubeCore
 extension Schema {
     /// The schema in a CRD's `openAPIV3Schema` form.
     package var openAPI: JSONValue {
-        var out: JSONValue = ["description": .string(description)]
+        var out: JSONValue = ["description": .string(publishedDescription)]
         switch shape {
         case .object(let properties):
             out["type"] = "object"
@@ -13,6 +13,7 @@ extension Schema {
             }
             let required = properties.filter(\.isRequired).map(\.name)
             if !required.isEmpty { out["required"] = JSONValue(required) }
+            if isAtomic { out["x-kubernetes-map-type"] = "atomic" }
         case .map(let values):
             out["type"] = "object"
             out["additionalProperties"] = values.openAPI
@@ -49,8 +50,19 @@ extension Schema {
         if let minItems { out["minItems"] = .int(minItems) }
         if let maxItems { out["maxItems"] = .int(maxItems) }
         if !rules.isEmpty {
-            out["x-kubernetes-validations"] = .array(
-                rules.map { ["rule": .string($0.rule), "message": .string($0.message)] })
+            out["x-kubernetes-validations"] = .array(rules.map(\.openAPI))
         }
+    }
+}
+
+extension Schema.Rule {
+    /// One entry of `x-kubernetes-validations`.
+    fileprivate var openAPI: JSONValue {
+        var out: JSONValue = [
+            "rule": .string(rule), "message": .string(message), "reason": .string(reason.rawValue),
+        ]
+        if let messageExpression { out["messageExpression"] = .string(messageExpression) }
+        if let fieldPath { out["fieldPath"] = .string(fieldPath) }
+        return out
     }
 }

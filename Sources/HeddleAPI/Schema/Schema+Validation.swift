@@ -53,6 +53,10 @@ extension Schema {
         if let pattern, let regex = try? Regex(pattern.expression), text.wholeMatch(of: regex) == nil {
             return "'\(text)' must be \(pattern.meaning)"
         }
+        // Written back, a day beyond the month's end has become another day.
+        if format == "date", Timestamp("\(text)T00:00:00Z")?.description.hasPrefix(text) != true {
+            return "'\(text)' is not in the calendar; write e.g. 2026-12-31"
+        }
         if format == "date-time", Timestamp(text) == nil {
             return "'\(text)' must be a time such as 2026-01-31T12:00:00Z"
         }

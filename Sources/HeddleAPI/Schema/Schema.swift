@@ -18,17 +18,6 @@ package struct Schema: Sendable, Hashable {
         case map(keys: [String])
     }
 
-    /// A CEL rule of the API server.
-    package struct Rule: Sendable, Hashable {
-        package var rule: String
-        package var message: String
-
-        package init(_ rule: String, _ message: String) {
-            self.rule = rule
-            self.message = message
-        }
-    }
-
     package struct Property: Sendable, Hashable {
         package var name: String
         package var schema: Schema
@@ -45,6 +34,8 @@ package struct Schema: Sendable, Hashable {
 
     package var shape: Shape
     package var description: String
+    /// Of numbers, durations and quantities; the published description ends with it.
+    package var unit: Unit?
     /// Set by the API server where the field is absent.
     package var defaultValue: JSONValue?
     /// Taken by Heddle where the field is absent, and not published: for status, which the API server must not fill.
@@ -59,6 +50,8 @@ package struct Schema: Sendable, Hashable {
     package var minItems: Int?
     package var maxItems: Int?
     package var rules: [Rule] = []
+    /// Of an object: server-side apply replaces it as a whole.
+    package var isAtomic = false
     /// Of an object: members that the schema does not name are kept.
     package var keepsUnknown = false
 
@@ -104,13 +97,14 @@ extension Schema {
 
     package static func string(
         _ description: String, pattern: Pattern? = nil, minLength: Int? = nil, maxLength: Int? = nil,
-        default: String? = nil
+        default: String? = nil, rules: [Rule] = []
     ) -> Schema {
         var schema = Schema(.string, description)
         schema.pattern = pattern
         schema.minLength = minLength
         schema.maxLength = maxLength
         schema.defaultValue = `default`.map(JSONValue.string)
+        schema.rules = rules
         return schema
     }
 
@@ -125,9 +119,10 @@ extension Schema {
     }
 
     package static func integer(
-        _ description: String, minimum: Int? = nil, maximum: Int? = nil, default: Int? = nil
+        _ description: String, unit: Unit, minimum: Int? = nil, maximum: Int? = nil, default: Int? = nil
     ) -> Schema {
         var schema = Schema(.integer, description)
+        schema.unit = unit
         schema.format = "int64"
         schema.minimum = minimum.map(Double.init)
         schema.maximum = maximum.map(Double.init)
@@ -136,9 +131,10 @@ extension Schema {
     }
 
     package static func number(
-        _ description: String, minimum: Double? = nil, maximum: Double? = nil, default: Double? = nil
+        _ description: String, unit: Unit, minimum: Double? = nil, maximum: Double? = nil, default: Double? = nil
     ) -> Schema {
         var schema = Schema(.number, description)
+        schema.unit = unit
         schema.minimum = minimum
         schema.maximum = maximum
         schema.defaultValue = `default`.map { Int(exactly: $0).map(JSONValue.int) ?? .double($0) }
@@ -151,18 +147,34 @@ extension Schema {
         return schema
     }
 
-    package static func duration(_ description: String, default: GoDuration? = nil) -> Schema {
-        string(description, pattern: .duration, maxLength: 32, default: `default`?.description)
+    package static func duration(
+        _ description: String, default: GoDuration? = nil, rules: [Rule] = []
+    ) -> Schema {
+        var schema = string(description, pattern: .duration, maxLength: 32, default: `default`?.description)
+        schema.unit = .duration
+        schema.rules = rules
+        return schema
     }
 
-    package static func quantity(_ description: String, default: Quantity? = nil) -> Schema {
-        string(description, pattern: .quantity, maxLength: 32, default: `default`?.text)
+    package static func quantity(_ description: String, unit: Unit, default: Quantity? = nil) -> Schema {
+        var schema = string(description, pattern: .quantity, maxLength: 32, default: `default`?.text)
+        schema.unit = unit
+        return schema
+    }
+
+    /// A day such as 2026-12-31.
+    package static func day(_ description: String) -> Schema {
+        var schema = string(description, pattern: .day, maxLength: 10)
+        schema.format = "date"
+        schema.unit = .day
+        return schema
     }
 
     /// RFC 3339.
     package static func time(_ description: String) -> Schema {
         var schema = Schema(.string, description)
         schema.format = "date-time"
+        schema.unit = .instant
         return schema
     }
 

@@ -11,7 +11,17 @@ extension ServicePolicySpec {
                 "retries",
                 .list(
                     "Which requests are tried again; the first entry whose methods match counts, and a method that no entry names is not retried.",
-                    of: RetryPolicy.schema, maxItems: 16
+                    of: RetryPolicy.schema, maxItems: 16,
+                    rules: [
+                        .init(
+                            "self.size() == 0 || self.filter(retry, retry.methods.size() == 0).size() "
+                                + "== (self[self.size() - 1].methods.size() == 0 ? 1 : 0)",
+                            "an entry for all other methods (without methods) must be the last one"),
+                        .init(
+                            "self.all(retry, retry.methods.all(method, "
+                                + "self.exists_one(other, method in other.methods)))",
+                            "a method is named by two entries; name it once"),
+                    ]
                 ).defaulting(to: [])),
             .field("retryBudget", RetryBudget.schema),
             .field("circuitBreaker", CircuitBreaker.schema),
@@ -19,6 +29,16 @@ extension ServicePolicySpec {
             .field(
                 "loadBalancing",
                 .choice("How an endpoint is chosen; without it, the mesh's own.", of: LoadBalancing.allCases)),
+        ],
+        rules: [
+            .init(
+                "!has(self.timeout) || self.retries.all(retry, !has(retry.perTryTimeout) "
+                    + "|| duration(retry.perTryTimeout) <= duration(self.timeout))",
+                "a perTryTimeout is longer than the timeout of the whole request; shorten it",
+                messageExpression:
+                    "'a perTryTimeout is longer than the timeout of the whole request (' + self.timeout "
+                    + "+ '); shorten it'",
+                at: ".timeout")
         ])
 }
 
@@ -33,7 +53,9 @@ extension RetryPolicy {
                     of: .choice("An HTTP method.", of: HTTPMethod.allCases), type: .set,
                     maxItems: HTTPMethod.allCases.count
                 ).defaulting(to: [])),
-            .field("attempts", .integer("Tries after the first; 0: none.", minimum: 0, maximum: 10, default: 2)),
+            .field(
+                "attempts",
+                .integer("Tries after the first; 0: none.", unit: .tries, minimum: 0, maximum: 10, default: 2)),
             .field("perTryTimeout", .duration("Longest time for one try.")),
             .field(
                 "retryOn",
@@ -55,8 +77,11 @@ extension RetryBudget {
             .field(
                 "percent",
                 .number(
-                    "Retries in flight, in percent of the requests in flight.", minimum: 0, maximum: 100, default: 20)),
-            .field("minConcurrency", .integer("Retries in flight that are always allowed.", minimum: 0, default: 3)),
+                    "Retries in flight, as a share of the requests in flight.", unit: .percent, minimum: 0,
+                    maximum: 100, default: 20)),
+            .field(
+                "minConcurrency",
+                .integer("Retries in flight that are always allowed.", unit: .requests, minimum: 0, default: 3)),
         ])
 }
 
@@ -64,9 +89,9 @@ extension CircuitBreaker {
     package static let schema = Schema.object(
         "Limits per calling proxy; beyond them requests fail at once.",
         [
-            .field("maxConnections", .integer("Connections.", minimum: 1)),
-            .field("maxPendingRequests", .integer("Requests that wait for a connection.", minimum: 1)),
-            .field("maxRequests", .integer("Requests in flight.", minimum: 1)),
+            .field("maxConnections", .integer("Connections.", unit: .connections, minimum: 1)),
+            .field("maxPendingRequests", .integer("Requests that wait for a connection.", unit: .requests, minimum: 1)),
+            .field("maxRequests", .integer("Requests in flight.", unit: .requests, minimum: 1)),
         ])
 }
 
@@ -76,22 +101,27 @@ extension OutlierDetection {
         [
             .field(
                 "consecutive5xxErrors",
-                .integer("5xx answers and connection failures in a row; 0: not counted.", minimum: 0, default: 5)),
+                .integer(
+                    "5xx answers and connection failures in a row; 0: not counted.", unit: .requests, minimum: 0,
+                    default: 5)),
             .field(
                 "consecutiveGatewayErrors",
-                .integer("502, 503, 504 and connection failures in a row; 0: not counted.", minimum: 0, default: 0)),
+                .integer(
+                    "502, 503, 504 and connection failures in a row; 0: not counted.", unit: .requests, minimum: 0,
+                    default: 0)),
             .field("interval", .duration("Time between two sweeps.", default: "10s")),
             .field(
                 "baseEjectionTime",
                 .duration("Time that an endpoint stays out, times the number of its ejections.", default: "30s")),
             .field(
                 "maxEjectionPercent",
-                .integer("Most endpoints that may be out, in percent.", minimum: 1, maximum: 100, default: 50)),
+                .integer(
+                    "Most endpoints that may be out at once.", unit: .percent, minimum: 1, maximum: 100, default: 50)),
         ],
         rules: [
             .init(
                 "self.consecutive5xxErrors > 0 || self.consecutiveGatewayErrors > 0",
-                "nothing is counted: set consecutive5xxErrors or consecutiveGatewayErrors above 0, or remove outlierDetection"
+                "nothing is counted: set consecutive5xxErrors or consecutiveGatewayErrors above 0, or remove it"
             )
         ])
 }
