@@ -16,6 +16,7 @@ let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let grpcCore = Target.Dependency.product(name: "GRPCCore", package: "grpc-swift-2")
 let grpcNIO = Target.Dependency.product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport")
 let grpcProtobuf = Target.Dependency.product(name: "GRPCProtobuf", package: "grpc-swift-protobuf")
@@ -26,6 +27,7 @@ let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "sw
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -39,9 +41,10 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 /// A library room; its tests live in `Tests/<name>Tests` when `tested`.
 func room(
     _ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = [], tested: Bool = true,
-    testing: [Target.Dependency] = [], testExclude: [String] = []
+    testing: [Target.Dependency] = [], testExclude: [String] = [], moreSettings: [SwiftSetting] = []
 ) -> [Target] {
-    let library = Target.target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
+    let library = Target.target(
+        name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings + moreSettings)
     guard tested else { return [library] }
     return [
         library,
@@ -82,14 +85,18 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
-        room("KubeCore"),
+        // 64 bytes into bit masks, which Swift's vectors have no way to; a header, and nothing else in C.
+        [.target(name: "CJSONBlock")],
+        room("KubeJSON", ["CJSONBlock"], moreSettings: [.enableExperimentalFeature("Lifetimes")]),
+        room("KubeCore", ["KubeJSON"]),
         room("KubeTesting", ["KubeCore"]),
+        room("MetricsExport", [metrics]),
         room(
-            "KubeClient", ["KubeCore", asyncHTTPClient, nioCore, nioHTTP1, nioSSL, yams, logging],
-            testing: [nioPosix, x509, asn1, crypto]),
+            "KubeClient", ["KubeCore", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL, yams, logging, metrics],
+            testing: [x509, asn1, crypto, metricsTestKit]),
         room(
-            "KubeRuntime", ["KubeCore", lifecycle, deque, logging, metrics], testing: ["KubeTesting"]),
-        room("HeddleAPI", ["KubeCore"], testing: [yams]),
+            "KubeRuntime", ["KubeCore", lifecycle, deque, heap, logging, metrics], testing: ["KubeTesting"]),
+        room("HeddleAPI", ["KubeCore"]),
         room("MeshModel"),
         room("MeshDialects", ["KubeCore", "MeshModel"]),
         room("MeshEvidence", ["KubeCore", "MeshModel"]),
@@ -133,6 +140,29 @@ let package = Package(
                 swiftSettings: settings),
             .testTarget(name: "EndToEndTests", swiftSettings: settings),
             .testTarget(
+                name: "ConformanceTests",
+                dependencies: [
+                    "KubeCore", "KubeClient", "KubeTesting", "KubeSandbox", asyncHTTPClient, hummingbird,
+                    hummingbirdTLS,
+                    httpTypes, nioCore, nioHTTP1, nioSSL, yams, logging, lifecycle,
+                ],
+                swiftSettings: settings),
+            .testTarget(
+                name: "InstallTests",
+                dependencies: [
+                    "KubeCore", "KubeTesting", "HeddleAPI", yams, asyncHTTPClient, nioCore, nioHTTP1, nioSSL,
+                ],
+                exclude: ["Examples", "Recorded"], swiftSettings: settings),
+            .testTarget(
+                name: "UpgradeTests",
+                dependencies: [
+                    "KubeCore", "KubeRuntime", "KubeTesting", "HeddleAPI", "HeddleControllers", "MeshEvidence",
+                    "MeshPlan",
+                    logging,
+                ],
+                exclude: ["Recorded"], swiftSettings: settings),
+            .testTarget(name: "ImageTests", swiftSettings: settings),
+            .testTarget(
                 name: "HeddleCommandTests",
                 dependencies: [
                     "heddle", "KubeCore", "KubeTesting", "HeddleAPI", "MeshEvidence", "MeshPlan", argumentParser,
@@ -143,9 +173,16 @@ let package = Package(
                 dependencies: [
                     "KubeCore", "KubeClient", "KubeRuntime", "HeddleAPI", "HeddleControllers", "HeddleServer",
                     "MeshDialects",
-                    "MeshEvidence", "MeshIdentity", "MeshModel", "MeshPlan", "XDSServer", argumentParser,
-                    asyncHTTPClient,
+                    "MeshEvidence", "MeshIdentity", "MeshModel", "MeshPlan", "MetricsExport", "XDSServer",
+                    argumentParser, asyncHTTPClient, metrics,
                     nioCore, nioHTTP1, nioReload, nioSSL, logging, lifecycle, unixSignals,
+                ],
+                swiftSettings: settings),
+            .testTarget(
+                name: "HeddleOperatorTests",
+                dependencies: [
+                    "heddle-operator", "KubeCore", "KubeRuntime", "KubeSandbox", "KubeTesting", "HeddleAPI",
+                    "MetricsExport", asyncHTTPClient, nioCore, nioHTTP1, logging, lifecycle, metrics,
                 ],
                 swiftSettings: settings),
             .executableTarget(

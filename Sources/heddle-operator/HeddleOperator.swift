@@ -3,6 +3,8 @@ import FoundationEssentials
 import KubeClient
 import KubeCore
 import Logging
+import Metrics
+import MetricsExport
 
 /// The operator: controllers on the leader; webhooks, certificate authority and xDS on every replica.
 @main
@@ -34,7 +36,7 @@ struct HeddleOperator: AsyncParsableCommand {
     @Option(help: "Image of the sidecar; it overrides the Mesh's.")
     var proxyImage: String?
 
-    @Option(help: "Name of this replica in the Lease; a random one if empty.")
+    @Option(help: "Name of this replica in the Lease, unique for each process; the pod's and a random part if empty.")
     var identity: String?
 
     @Flag(help: "Run the controllers without a Lease: for one replica only.")
@@ -51,16 +53,27 @@ struct HeddleOperator: AsyncParsableCommand {
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "heddle-operator")
         logger.logLevel = level
+        // Before anything counts: the client, the stores and the controllers take the factory that is there when they begin.
+        let registry = PrometheusRegistry(help: OperatorMetrics.help, buckets: OperatorMetrics.buckets)
+        MetricsSystem.bootstrap(registry)
         let configuration = try ClientConfiguration.load(
             kubeconfig: kubeconfig, environment: ProcessInfo.processInfo.environment)
         let client = try KubeClient(configuration: configuration, version: HeddleVersion.text, logger: logger)
         do {
-            try await Operator(options: self, api: client, logger: logger).run()
+            try await Operator(options: self, api: recorded(client), registry: registry, logger: logger).run()
         } catch {
             await client.shutdown()
             throw error
         }
         await client.shutdown()
+    }
+
+    /// For development: notes which calls are made, where `HEDDLE_RECORD_API_CALLS` names a file.
+    private func recorded(_ client: KubeClient) -> any ClusterAPI {
+        guard let file = ProcessInfo.processInfo.environment["HEDDLE_RECORD_API_CALLS"], !file.isEmpty else {
+            return client
+        }
+        return CallRecorder(client, file: file, ownNamespace: namespace)
     }
 }
 

@@ -11,6 +11,7 @@ import MeshEvidence
 import MeshIdentity
 import MeshModel
 import MeshPlan
+import MetricsExport
 import NIOCore
 import ServiceLifecycle
 import Synchronization
@@ -21,12 +22,14 @@ import XDSServer
 struct Operator {
     let options: HeddleOperator
     let api: any ClusterAPI
+    let registry: PrometheusRegistry
     let logger: Logger
 
     func run() async throws {
-        let identity =
-            options.identity ?? ProcessInfo.processInfo.environment["POD_NAME"]
-            ?? "heddle-operator-\(UInt32.random(in: 0 ... .max))"
+        // A random part, because a container that starts again has its pod's name again: what the old process had in hand
+        // must have lapsed before the new one leads.
+        let pod = ProcessInfo.processInfo.environment["POD_NAME"] ?? "heddle-operator"
+        let identity = options.identity ?? "\(pod)_\(String(UInt64.random(in: 0 ... .max), radix: 16))"
         let election =
             options.noLeaderElection
             ? nil
@@ -40,11 +43,15 @@ struct Operator {
         // The trust domain is fixed for the life of the process: the authority is made for it.
         let mesh = MeshChoice(try await api.list(.meshes).items)
         let keeper = AuthorityKeeper(api: api, namespace: options.namespace)
-        let authority = try await keeper.load(trustDomain: mesh.spec.trustDomain, now: Date())
+        let secrets = runtime.store(
+            for: .secrets, namespace: options.namespace, fields: "metadata.name=\(AuthorityKeeper.secretName)")
+        let authority = try await LiveAuthority(
+            keeper: keeper, plan: AuthorityPlan(trustDomain: mesh.spec.trustDomain), secrets: secrets, logger: logger)
         let host = "\(options.service).\(options.namespace).svc"
         let names = [host, "\(host).cluster.local", "\(options.service).\(options.namespace)", "localhost"]
-        let serving = ServingCertificate(authority: authority, names: names, logger: logger)
+        let serving = ServingCertificate(authority: { authority.current }, names: names, logger: logger)
         let certificates = try serving.issue(now: Date())
+        authority.onChange { _ in serving.renew(certificates, now: Date()) }
 
         let feed = MeshFeed()
         let recorder = EventRecorder(api: api, component: "heddle-operator", instance: identity, logger: logger)
@@ -67,7 +74,11 @@ struct Operator {
         let issued = IssuedCertificates()
         let freshness = Freshness()
         let peers = PeerProxies()
-        let proxies = proxyView(hub: hub, feed: feed, issued: issued, freshness: freshness, peers: peers)
+        var proxies = proxyView(hub: hub, feed: feed, issued: issued, freshness: freshness, peers: peers)
+        // The Mesh's status has the authority's end, too.
+        proxies.revision = {
+            hub.revision &+ UInt64(max(0, authority.current.authority.notAfter.timeIntervalSince1970))
+        }
         let clients = HTTPClient(eventLoopGroupProvider: .singleton)
         let prometheus: @Sendable () -> (any PrometheusQuerying)? = {
             guard let source = MeshChoice(stores.meshes.list()).spec.prometheus else { return nil }
@@ -75,7 +86,7 @@ struct Operator {
         }
         addControllers(
             to: runtime, stores: stores, proxies: proxies, recorder: recorder, authority: authority,
-            prometheus: prometheus)
+            keeper: keeper, prometheus: prometheus)
         let webhooks = AdmissionWebhooks(
             lookups: .init(
                 namespaceLabels: { stores.namespaces.get(name: $0)?.labels ?? [:] },
@@ -87,7 +98,7 @@ struct Operator {
                 },
                 prepareNamespace: { namespace in
                     do {
-                        try await keeper.publishRoot(of: authority, in: namespace)
+                        try await authority.publishRoots(in: namespace)
                     } catch {
                         logger.warning(
                             "root not published", metadata: ["namespace": "\(namespace)", "error": "\(error)"])
@@ -102,14 +113,19 @@ struct Operator {
                 }))
         let secure = try OperatorServer.secure(
             webhooks: webhooks,
-            signing: CertificateSigning(api: api, authority: { authority }, issued: issued) {
+            signing: CertificateSigning(
+                api: api, authority: { authority.current.authority }, roots: { authority.current.bundlePEM },
+                issued: issued
+            ) {
                 MeshChoice(stores.meshes.list()).spec.proxy.certificateLifetime.duration
             },
             address: options.address, port: options.securePort, tls: try serving.tlsConfiguration(certificates),
             logger: logger)
         let plain = OperatorServer.plain(
             address: options.address, port: options.plainPort, isReady: { runtime.isReady },
-            metrics: { OperatorMetrics.text(hub: hub, runtime: runtime, issued: issued) },
+            metrics: { [registry] in
+                OperatorMetrics.text(hub: hub, runtime: runtime, issued: issued) + registry.text()
+            },
             targets: { PrometheusTargets.list(stores.pods.list()) },
             proxies: { PeerProxies.page(hub.debugJSON(), issued: issued) }, logger: logger)
         let discovery = try AggregatedDiscoveryServer(
@@ -118,8 +134,10 @@ struct Operator {
 
         let group = ServiceGroup(
             configuration: .init(
+                // Shut down from the last to the first: the lead is handed over before the doors close, so that another
+                // replica goes on at once while this one lets its proxies go.
                 services: [
-                    .init(service: runtime), .init(service: recorder), .init(service: secure), .init(service: plain),
+                    .init(service: recorder), .init(service: authority), .init(service: secure), .init(service: plain),
                     .init(
                         service: LongLife {
                             try await discovery.run()
@@ -132,6 +150,7 @@ struct Operator {
                         }),
                     .init(service: LongLife { try await serving.keepFresh(certificates) }),
                     .init(service: LongLife { try await askPeers(peers, stores: stores, with: clients) }),
+                    .init(service: runtime),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         logger.info("starting", metadata: ["identity": "\(identity)", "version": "\(HeddleVersion.text)"])
@@ -146,8 +165,11 @@ struct Operator {
 
     private func addControllers(
         to runtime: Runtime, stores: ClusterStores, proxies: ProxyView, recorder: EventRecorder,
-        authority: CertificateAuthority, prometheus: @escaping @Sendable () -> (any PrometheusQuerying)?
+        authority: LiveAuthority, keeper: AuthorityKeeper,
+        prometheus: @escaping @Sendable () -> (any PrometheusQuerying)?
     ) {
+        // Writes of controllers pass only while this replica leads for certain.
+        let api = runtime.leaderAPI
         let routes = RouteWriter(api: api, stores: stores)
         runtime.add(
             Controller(
@@ -161,24 +183,44 @@ struct Operator {
                 reconciler: AdoptionReconciler(
                     api: api, stores: stores, observer: AdoptionObserver(), proxies: proxies, events: recorder,
                     prometheus: prometheus)))
+        let policies = Controller(
+            name: "servicepolicy", sources: ServicePolicyReconciler.sources(stores), logger: logger,
+            reconciler: ServicePolicyReconciler(api: api, stores: stores, routes: routes, proxies: proxies))
+        runtime.add(policies)
+        let meshes = Controller(
+            name: "mesh", sources: MeshReconciler.sources(stores), concurrency: 1, logger: logger,
+            reconciler: MeshReconciler(
+                api: api, stores: stores, proxies: proxies,
+                authorityNotAfter: { authority.current.authority.notAfter }))
+        runtime.add(meshes)
         runtime.add(
             Controller(
-                name: "servicepolicy", sources: ServicePolicyReconciler.sources(stores), logger: logger,
-                reconciler: ServicePolicyReconciler(api: api, stores: stores, routes: routes, proxies: proxies)))
-        runtime.add(
-            Controller(
-                name: "mesh", sources: [.primary(stores.meshes)], concurrency: 1, logger: logger,
-                reconciler: MeshReconciler(
-                    api: api, stores: stores, proxies: proxies, authorityNotAfter: { authority.notAfter })))
-        let bundle = Base64.encode((try? authority.trustBundle.pem) ?? "")
+                name: "metrictemplate", sources: MetricTemplateReconciler.sources(stores), concurrency: 1,
+                logger: logger,
+                reconciler: MetricTemplateReconciler(api: api, stores: stores)))
+        runtime.addLeaderWork("proxies") {
+            try await ProxyWatch(proxies) {
+                for mesh in stores.meshes.list() { meshes.enqueue(mesh.key) }
+                for policy in stores.servicePolicies.list() { policies.enqueue(policy.key) }
+            }.run()
+        }
         for resource in [GroupVersionResource.mutatingWebhookConfigurations, .validatingWebhookConfigurations] {
             let store = runtime.store(for: resource)
-            runtime.add(
-                Controller(
-                    name: "webhook-trust-\(resource.resource)", sources: [.primary(store)], concurrency: 1,
-                    logger: logger,
-                    reconciler: WebhookTrust(api: api, store: store, resource: resource, bundle: { bundle })))
+            let controller = Controller(
+                name: "webhook-trust-\(resource.resource)", sources: [.primary(store)], concurrency: 1, logger: logger,
+                reconciler: WebhookTrust(
+                    api: api, store: store, resource: resource,
+                    bundle: { Base64.encode(authority.current.bundlePEM) }))
+            authority.onChange { _ in for key in WebhookTrust.keys(of: resource) { controller.enqueue(key) } }
+            runtime.add(controller)
         }
+        let published = runtime.store(for: .configMaps, fields: "metadata.name=\(SidecarInjector.rootConfigMap)")
+        let publisher = Controller(
+            name: "roots", sources: [.primary(published)], concurrency: 1, logger: logger,
+            reconciler: RootPublisher(
+                keeper: keeper, store: published, roots: { authority.current.bundlePEM }))
+        authority.onChange { _ in for map in published.list() { publisher.enqueue(map.key) } }
+        runtime.add(publisher)
     }
 
     private func proxyView(
@@ -289,7 +331,7 @@ private func injection(_ mesh: MeshChoice, options: HeddleOperator) -> SidecarIn
     return settings
 }
 
-/// A service made of a function.
+/// A service made of a function. At graceful shutdown it may end by cancellation: that is no failure.
 private struct LongLife: Service {
     let body: @Sendable () async throws -> Void
     let onShutdown: @Sendable () -> Void
@@ -302,7 +344,9 @@ private struct LongLife: Service {
     func run() async throws {
         let (body, onShutdown) = (body, onShutdown)
         try await withGracefulShutdownHandler {
-            try await body()
+            do {
+                try await body()
+            } catch is CancellationError where Task.isShuttingDownGracefully {}
         } onGracefulShutdown: {
             onShutdown()
         }

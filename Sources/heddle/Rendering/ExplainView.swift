@@ -89,8 +89,10 @@ struct ExplainView: ScreenView {
         return text
     }
 
-    /// Records carry the explanation in front of what would have changed the decision.
+    /// Records without an explanation of their own, of an earlier version, have it in front of what would have changed
+    /// the decision.
     private static func reasons(_ decision: DecisionRecord) -> (why: String?, change: String?) {
+        if let explanation = decision.explanation { return (explanation, decision.wouldChange) }
         guard let text = decision.wouldChange else { return (nil, nil) }
         guard let mark = text.range(of: "; would change it: ") else { return (text, nil) }
         return (String(text[..<mark.lowerBound]), String(text[mark.upperBound...]))
