@@ -99,8 +99,10 @@ let package = Package(
         room("HeddleAPI", ["KubeCore"]),
         room("MeshModel"),
         room("MeshDialects", ["KubeCore", "MeshModel"]),
-        room("MeshEvidence", ["KubeCore", "MeshModel"]),
-        room("MeshPlan", ["KubeCore", "HeddleAPI", "MeshModel", "MeshDialects", "MeshEvidence"]),
+        room("MeshEvidence", ["KubeCore", "MeshModel"], testing: ["KubeTesting"]),
+        room(
+            "MeshPlan", ["KubeCore", "HeddleAPI", "MeshModel", "MeshDialects", "MeshEvidence"],
+            testing: ["KubeTesting"]),
         room("MeshIdentity", ["MeshModel", x509, asn1, crypto]),
         room("EnvoyAPI", [protobuf], exclude: ["protos"], tested: false),
         room("EnvoyConfig", ["MeshModel", "EnvoyAPI", protobuf], testExclude: ["Golden"]),

@@ -29,7 +29,8 @@ let package = Package(
         .target(
             name: "MeshEvidence", dependencies: ["KubeCore", "MeshModel"], exclude: ["MeshEvidence.docc"],
             swiftSettings: settings),
-        .executableTarget(name: "verdict-simulation", dependencies: ["MeshEvidence"], swiftSettings: settings),
+        .executableTarget(
+            name: "verdict-simulation", dependencies: ["MeshEvidence", "SyntheticCluster"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

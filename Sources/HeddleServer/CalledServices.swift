@@ -1,5 +1,4 @@
 import EnvoyConfig
-import KubeCore
 import MeshModel
 
 /// Which services each workload has been seen to call: what its proxies asked for clusters of.

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import KubeCore
+import KubeTesting
 import Testing
 
 @testable import KubeRuntime
@@ -29,7 +30,7 @@ struct LeaseSimulation {
         var payload: Payload
     }
 
-    var random: SeededGenerator
+    var random: SeededRandom
     var replicas: [Replica] = []
     var messages: [Message] = []
     var lease: KubeObject?
@@ -42,7 +43,7 @@ struct LeaseSimulation {
 
     /// - Parameter drift: share by which clocks may run fast or slow.
     init(seed: UInt64, drift: Double) {
-        random = SeededGenerator(seed: seed)
+        random = SeededRandom(seed: seed)
         for number in 0..<3 {
             let configuration = LeaseClaim.Configuration(namespace: "n", name: "l", identity: "r\(number)")
             replicas.append(

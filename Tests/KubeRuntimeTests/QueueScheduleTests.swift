@@ -1,3 +1,4 @@
+import KubeTesting
 import Testing
 
 @testable import KubeRuntime
@@ -109,7 +110,7 @@ struct QueueScheduleTests {
     /// Random operations against the model: every take is one that the rules allow, and nothing is lost at the end.
     @Test(arguments: 0..<200 as Range<UInt64>)
     func `random use keeps the rules`(_ seed: UInt64) {
-        var random = SeededGenerator(seed: seed)
+        var random = SeededRandom(seed: seed)
         var schedule = QueueSchedule<Int>()
         var model = Model()
         var now = 0

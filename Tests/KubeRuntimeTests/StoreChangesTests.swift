@@ -62,7 +62,7 @@ struct StoreChangesTests {
     /// that the one before did not leave.
     @Test(arguments: 0..<100 as Range<UInt64>)
     func `played changes give the store's state`(_ seed: UInt64) {
-        var random = SeededGenerator(seed: seed)
+        var random = SeededRandom(seed: seed)
         var log = ChangeLog(capacity: Int.random(in: 1..<20, using: &random))
         var truth: [ObjectKey: KubeObject] = [:]
         var played: [ObjectKey: KubeObject] = [:]

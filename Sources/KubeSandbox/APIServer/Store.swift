@@ -97,8 +97,10 @@ final class Store: Sendable {
     /// Forgets all changes up to a revision, as a real server's store does when it is compacted.
     func forget(upTo revision: Int) {
         state.withLock { state in
-            state.forgotten = max(state.forgotten, revision)
-            for name in Array(state.collections.keys) { state.collections[name]?.hub.forget(upTo: revision) }
+            // What is still to come is not forgotten.
+            let last = min(revision, state.revision)
+            state.forgotten = max(state.forgotten, last)
+            for name in Array(state.collections.keys) { state.collections[name]?.hub.forget(upTo: last) }
         }
     }
 
@@ -149,12 +151,7 @@ final class Store: Sendable {
     }
 
     /// Forgets all past changes: a watch can only resume from now on.
-    func compact() {
-        state.withLock { state in
-            let revision = state.revision
-            for name in Array(state.collections.keys) { state.collections[name]?.hub.forget(upTo: revision) }
-        }
-    }
+    func compact() { forget(upTo: .max) }
 
     var watches: WatchCounts {
         state.withLock { state in

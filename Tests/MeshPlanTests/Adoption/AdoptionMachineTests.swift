@@ -1,5 +1,6 @@
 import HeddleAPI
 import KubeCore
+import KubeTesting
 import MeshModel
 import Testing
 

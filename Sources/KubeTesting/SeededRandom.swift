@@ -4,13 +4,13 @@
     import Darwin
 #endif
 
-/// SplitMix64: the same numbers on every machine for a seed.
-struct SeededRandom: RandomNumberGenerator {
+/// SplitMix64: the same numbers on every machine for a seed, so that a failure can be run again.
+package struct SeededRandom: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { state = seed }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -19,7 +19,7 @@ struct SeededRandom: RandomNumberGenerator {
     }
 
     /// How many of `count` events with this probability happen: by geometric jumps from one to the next.
-    mutating func binomial(_ count: Int, _ probability: Double) -> Int {
+    package mutating func binomial(_ count: Int, _ probability: Double) -> Int {
         if probability > 0.5 { return count - binomial(count, 1 - probability) }
         guard probability > 0 else { return 0 }
         var happened = 0
